@@ -1,0 +1,1 @@
+"""Recipes: ml_collections files, each a short list of changes to `defaults.py`."""

@@ -1,0 +1,163 @@
+"""Every configuration key, once, with its meaning and unit. Recipes change values; nothing but this file adds keys.
+
+A recipe calls `get_config()`, overrides, and returns the config locked, so that a misspelt key raises instead of being
+ignored. Tuples are used for lists, since they can be given on the command line: `--config.model.windows='(64, 128)'`.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """The defaults: a small RoBERTa-style Longformer pretrained on the standard library of the running Python."""
+    config = ConfigDict()
+    config.mode = "train"  # train | evaluate | predict
+    config.task = "masked_lm"  # masked_lm | classification
+    config.workdir = "runs/default"  # directory that holds everything the run writes
+    config.init_from = (
+        ""  # work directory whose best checkpoint gives the starting weights and the tokenizer; "" = none
+    )
+    config.seed = 0  # decides initial weights, data order, masks and dropout
+    config.compilation_cache = "~/.cache/flaxformers/xla"  # JAX's persistent compilation cache; "" = none
+
+    config.model = _model()
+    config.tokenizer = _tokenizer()
+    config.data = _data()
+    config.masking = _masking()
+    config.optimizer = _optimizer()
+    config.train = _train()
+    config.evaluation = _evaluation()
+    config.prediction = _prediction()
+    config.checkpoint = _checkpoint()
+    config.mesh = _mesh()
+    config.log = _log()
+    return config.lock()
+
+
+def _model() -> ConfigDict:
+    model = ConfigDict()
+    model.name = "longformer"  # transformer | longformer
+    model.width = 128  # D, size of a token's vector
+    model.depth = 4  # number of layers
+    model.heads = 4  # H, attention heads; width must be a multiple
+    model.mlp_width = 512  # F, hidden size of the feed-forward part
+    model.positions = "learned"  # learned | sinusoidal | rotary
+    model.max_positions = 1024  # longest sequence that learned positions can number, tokens
+    model.norm = "post"  # post (BERT, RoBERTa) | pre
+    model.activation = "gelu"  # gelu | geglu
+    model.token_types = 0  # number of token types (BERT has 2); 0 = no such embedding
+    model.dropout_rate = 0.1  # on embeddings and on each residual branch
+    model.attention_dropout_rate = 0.1  # on attention probabilities
+    model.norm_epsilon = 1e-5  # added to the variance in layer normalisation
+    model.dtype = "float32"  # float32 | bfloat16: type of the computation; parameters stay float32
+    model.remat = False  # recompute each layer in the backward pass: less memory, about a third more time
+    model.windows = (64,)  # W, tokens seen on each side, bottom layer first; one value serves all layers (longformer)
+    model.max_global_tokens = 1  # G, most global tokens an example may have (longformer)
+    return model
+
+
+def _tokenizer() -> ConfigDict:
+    tokenizer = ConfigDict()
+    tokenizer.path = (
+        ""  # tokenizer.json, vocab.txt, or a directory with one of them or vocab.json + merges.txt; "" = train
+    )
+    tokenizer.kind = "byte_bpe"  # byte_bpe | wordpiece | unigram: what is trained when there is no path
+    tokenizer.vocab_size = 8192  # V, entries to train, special tokens included
+    tokenizer.train_characters = 20_000_000  # at most this much of the training text is used to train it, characters
+    return tokenizer
+
+
+def _data() -> ConfigDict:
+    data = ConfigDict()
+    data.source = "stdlib"  # stdlib (the running Python's standard library) | files | tfds
+    data.name = ""  # TFDS name, such as "glue/sst2" (tfds)
+    data.directory = ""  # TFDS data directory; "" = TFDS's own default (tfds)
+    data.train = "train"  # path, directory or glob (files), or split (stdlib, tfds)
+    data.validation = "validation"  # likewise
+    data.test = ""  # likewise; "" = there is none
+    data.documents = "file"  # what is one document of a .txt file: file | paragraph | line
+    data.text = "text"  # field that holds the text
+    data.text_pair = ""  # field that holds the second text of a pair; "" = single texts
+    data.label = "label"  # field that holds the class
+    data.classes = ()  # names of the classes, in the order of their ids
+    data.columns = ()  # names of the columns of a .csv or .tsv file without a header line; () = the first line names them
+    data.max_bytes = 0  # at most this much of the standard library is used; 0 = all (stdlib)
+    data.length = 512  # S, tokens in a row (masked_lm) or the length at which a text is cut (classification)
+    data.buckets = ()  # shorter lengths to which a batch may be padded, tokens; each is compiled once (classification)
+    data.packing = "full_sentences"  # full_sentences (rows of whole sentences) | stream (rows cut anywhere)
+    data.cross_documents = False  # attention crosses the documents packed into a row, as in RoBERTa
+    data.global_tokens = "first"  # tokens with global attention: none | first (longformer)
+    data.cache = ""  # directory that keeps tokenised rows between runs; "" = inside the work directory
+    data.read_ahead = 4  # batches prepared ahead of the training step; 0 = in the training loop
+    return data
+
+
+def _masking() -> ConfigDict:
+    masking = ConfigDict()
+    masking.rate = 0.15  # share of tokens to predict
+    masking.whole_words = False  # mask all pieces of a word together
+    return masking
+
+
+def _optimizer() -> ConfigDict:
+    optimizer = ConfigDict()
+    optimizer.learning_rate = 1e-3  # at the end of the warm-up
+    optimizer.schedule = "linear"  # after the warm-up: linear (to zero) | cosine (to zero) | constant | rsqrt
+    optimizer.warmup_steps = 100  # optimizer steps from zero to the learning rate
+    optimizer.beta1 = 0.9
+    optimizer.beta2 = 0.98
+    optimizer.epsilon = 1e-6
+    optimizer.weight_decay = 0.01  # decoupled; never on biases and norms
+    optimizer.clip_norm = 1.0  # largest global norm of the gradient; 0 = no clipping
+    return optimizer
+
+
+def _train() -> ConfigDict:
+    train = ConfigDict()
+    train.steps = 1000  # optimizer steps
+    train.batch_size = 8  # examples in one optimizer step, over all devices and micro-batches
+    train.accumulation = 1  # micro-batches that one optimizer step adds up
+    return train
+
+
+def _evaluation() -> ConfigDict:
+    evaluation = ConfigDict()
+    evaluation.every = 100  # optimizer steps between evaluations while training; the last step is always evaluated
+    evaluation.batch_size = 8  # examples
+    evaluation.batches = 0  # evaluate on at most this many batches; 0 = all
+    evaluation.split = "validation"  # split that mode=evaluate scores: train | validation | test
+    return evaluation
+
+
+def _prediction() -> ConfigDict:
+    prediction = ConfigDict()
+    prediction.split = "test"  # split that mode=predict answers: train | validation | test
+    prediction.output = ""  # JSON-lines file to write; "" = predictions.jsonl in the work directory
+    prediction.top = 5  # answers given for each blank (masked_lm)
+    prediction.blanks = ()  # texts with <mask> in them, filled in at the end of masked_lm training for a person to read
+    return prediction
+
+
+def _checkpoint() -> ConfigDict:
+    checkpoint = ConfigDict()
+    checkpoint.every = 100  # optimizer steps between checkpoints; the last step is always saved
+    checkpoint.keep = 2  # newest checkpoints that are kept, beside the best one
+    checkpoint.best = (
+        "loss"  # metric of the validation split that decides the best one: loss | perplexity | accuracy | f1
+    )
+    return checkpoint
+
+
+def _mesh() -> ConfigDict:
+    mesh = ConfigDict()
+    mesh.data = -1  # devices that share the batch; -1 = all
+    return mesh
+
+
+def _log() -> ConfigDict:
+    log = ConfigDict()
+    log.every = 10  # optimizer steps between lines of metrics.jsonl
+    log.progress = True  # progress bar
+    log.tensorboard = True  # event files in the work directory
+    log.plot = True  # loss curve as a PNG in the work directory
+    log.wandb = ""  # Weights & Biases project; "" = none
+    return log

@@ -1,0 +1,20 @@
+"""Named model sizes that recipes share, so that a fine-tuning recipe describes the same net as the pretraining one."""
+
+from ml_collections import ConfigDict
+
+SIZES = {
+    "tiny": {"width": 128, "depth": 4, "heads": 4, "mlp_width": 512},
+    "small": {"width": 256, "depth": 6, "heads": 4, "mlp_width": 1024},
+    "base": {
+        "width": 768,
+        "depth": 12,
+        "heads": 12,
+        "mlp_width": 3072,
+    },  # Devlin et al. 2018, section 3; Liu et al. 2019
+    "large": {"width": 1024, "depth": 24, "heads": 16, "mlp_width": 4096},  # likewise
+}
+
+
+def set_size(config: ConfigDict, size: str, **more) -> None:
+    """Gives `config.model` the sizes of that name, and any other of its keys."""
+    config.model.update(SIZES[size] | more)

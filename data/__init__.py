@@ -1,0 +1,1 @@
+"""Floor 0: text in, numpy batches out. Imports nothing of ours but `errors`, and never jax or flax."""

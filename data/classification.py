@@ -1,0 +1,174 @@
+"""Examples for classifying one text or a pair of texts, and their padding into batches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int, Shaped
+
+from data.records import Record
+from data.tokenizer import Tokenizer
+from errors import InputError
+
+
+@dataclass(frozen=True)
+class ClassificationExamples:
+    """A source of {"input_ids": int32[n], "index": int} and, where known, "label" and "token_type_ids"; not padded.
+
+    `lengths` counts each example's tokens, `truncated` the examples that lost some; `origins` are "file:line".
+    """
+
+    ids: tuple[Int[np.ndarray, " n"], ...]
+    second_starts: tuple[int, ...] | None  # where a pair's second text begins
+    labels: Int[np.ndarray, " N"] | None
+    lengths: Int[np.ndarray, " N"]
+    origins: tuple[str, ...]
+    classes: tuple[str, ...]
+    truncated: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        example = {"input_ids": self.ids[index], "index": np.int32(index)}
+        if self.labels is not None:
+            example["label"] = self.labels[index]
+        if self.second_starts is not None:
+            example["token_type_ids"] = (np.arange(len(self.ids[index])) >= self.second_starts[index]).astype(np.int32)
+        return example
+
+
+def classification_examples(
+    records: Sequence[Record],
+    tokenizer: Tokenizer,
+    *,
+    length: int,
+    classes: Sequence[str],
+    text: str = "text",
+    pair: str | None = None,
+    label: str | None = "label",
+) -> ClassificationExamples:
+    """Tokenise records into cls, text, sep; or for a pair as the tokenizer's family does it.
+
+    RoBERTa: cls first sep sep second sep. BERT: cls first sep second sep, with token_type_ids. Texts too long for
+    `length` tokens lose their end, the longer of a pair first. A label is the name of a class or, if no class has that
+    name, a whole number that counts them from 0. `label=None` reads none, for prediction.
+
+    Raises:
+      InputError: naming file and line, for a missing field, a text that is no string, or a label outside `classes`.
+    """
+    fields = [text] if pair is None else [text, pair]
+    # Labels first: they are quick, and a bad one should not wait for the tokenizer.
+    labels = None if label is None else np.asarray([_label(r, label, classes) for r in records], np.int32)
+    texts = [tokenizer.encode_batch([_text(r, field) for r in records]) for field in fields]
+    between = _between(tokenizer)
+    room = length - 2 - (len(between) if pair else 0)
+    if room < len(fields):
+        raise InputError(f"a length of {length} tokens leaves no room for the text")
+    ids, seconds, truncated = [], [], 0
+    for parts in zip(*texts, strict=True):
+        kept = _truncate(parts, room)
+        truncated += sum(map(len, kept)) < sum(map(len, parts))
+        ids.append(_join(kept, between, tokenizer))
+        seconds.append(1 + len(kept[0]) + len(between))
+    return ClassificationExamples(
+        ids=tuple(ids),
+        second_starts=tuple(seconds) if pair and len(between) == 1 else None,
+        labels=labels,
+        lengths=np.asarray([len(x) for x in ids], np.int32),
+        origins=tuple(r.origin for r in records),
+        classes=tuple(classes),
+        truncated=truncated,
+    )
+
+
+def _text(record: Record, field: str) -> str:
+    value = _field(record, field)
+    if not isinstance(value, str):
+        raise InputError(f"{record.origin}: the field {field!r} is {type(value).__name__}, not text")
+    return value
+
+
+def _label(record: Record, field: str, classes: Sequence[str]) -> int:
+    value = _field(record, field)
+    name = str(value).lower() if isinstance(value, bool) else str(value)
+    if name in classes:
+        return list(classes).index(name)
+    if isinstance(value, int | str) and name.isascii() and name.isdigit() and int(name) < len(classes):
+        return int(name)
+    shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
+    raise InputError(f"{record.origin}: the {field} {name[:80]!r} is not one of the {len(classes)} classes ({shown})")
+
+
+def _field(record: Record, field: str) -> Any:
+    if field not in record.values:
+        has = ", ".join(map(repr, record.values)) or "none"
+        raise InputError(f"{record.origin}: has no field {field!r}; its fields are {has}")
+    return record.values[field]
+
+
+def _between(tokenizer: Tokenizer) -> list[int]:
+    """What separates a pair: RoBERTa doubles the separator and has no token types, BERT does the opposite."""
+    doubled = tokenizer.token(tokenizer.sep_id) == "</s>"
+    return [tokenizer.sep_id] * (2 if doubled else 1)
+
+
+def _truncate(parts: Sequence[np.ndarray], room: int) -> list[np.ndarray]:
+    if len(parts) == 1:
+        return [parts[0][:room]]
+    first, second = map(len, parts)
+    # The shorter keeps all it has up to half the room; the longer takes what is left.
+    second = min(second, max(room - first, room // 2))
+    return [parts[0][: room - second], parts[1][:second]]
+
+
+def _join(parts: Sequence[np.ndarray], between: list[int], tokenizer: Tokenizer) -> Int[np.ndarray, " n"]:
+    pieces: list[Any] = [[tokenizer.cls_id], parts[0]]
+    for part in parts[1:]:
+        pieces += [between, part]
+    return np.concatenate([*pieces, [tokenizer.sep_id]]).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class PadTo:
+    """Collation: pad to the smallest of `lengths` (increasing) that holds the longest example of the global batch.
+
+    Gives input_ids, attention_mask, index, and labels and token_type_ids where the examples have them; with
+    `global_first` also global_attention_mask, 1 on the first token only. Each length in use is one compilation.
+    """
+
+    lengths: tuple[int, ...]
+    pad_id: int
+    global_first: bool = False
+
+    def __call__(
+        self, examples: Sequence[dict[str, Any]], longest: int | None = None
+    ) -> dict[str, Shaped[np.ndarray, "b ..."]]:
+        sizes = [len(example["input_ids"]) for example in examples]
+        longest = max(sizes) if longest is None else longest
+        length = next((n for n in self.lengths if n >= longest), None)
+        if length is None:
+            raise InputError(
+                f"an example of {longest} tokens is longer than the longest batch, {self.lengths[-1]} tokens"
+            )
+        batch = {
+            "input_ids": _padded([e["input_ids"] for e in examples], length, self.pad_id),
+            "attention_mask": (np.arange(length) < np.asarray(sizes)[:, None]).astype(np.int32),
+            "index": np.asarray([e["index"] for e in examples], np.int32),
+        }
+        if "label" in examples[0]:
+            batch["labels"] = np.asarray([e["label"] for e in examples], np.int32)
+        if "token_type_ids" in examples[0]:
+            batch["token_type_ids"] = _padded([e["token_type_ids"] for e in examples], length, 0)
+        if self.global_first:
+            batch["global_attention_mask"] = np.zeros_like(batch["attention_mask"])
+            batch["global_attention_mask"][:, 0] = 1
+        return batch
+
+
+def _padded(rows: Sequence[np.ndarray], length: int, fill: int) -> Int[np.ndarray, "b length"]:
+    out = np.full((len(rows), length), fill, np.int32)
+    for i, row in enumerate(rows):
+        out[i, : len(row)] = row
+    return out

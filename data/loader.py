@@ -1,0 +1,224 @@
+"""Batches whose content is a function of (seed, step) alone, on any number of processes, after any resume.
+
+The stream of examples has no end: position p is example `order[p]`, where each epoch of n positions is a permutation of
+the n examples. Batch s holds positions s*B to (s+1)*B - 1, so an epoch's remainder opens the next batch and none is
+lost. An example's randomness comes from (seed, p), so it is drawn anew in each epoch. Grain does the permuting and the
+reading ahead.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import grain
+import numpy as np
+from jaxtyping import Shaped
+
+from errors import InputError
+
+Example = dict[str, Any]
+Batch = dict[str, Shaped[np.ndarray, "b ..."]]
+Transform = Callable[[Example, np.random.Generator], Example]
+Collate = Callable[[Sequence[Example], int | None], Batch]
+
+
+class Source(Protocol):
+    """Random access to examples. A source whose examples differ in length also has `lengths`, an array of tokens per
+    example."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Example: ...
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which contiguous part of each global batch this process reads."""
+
+    process_index: int = 0
+    process_count: int = 1
+
+    def rows(self, batch_size: int) -> range:
+        if batch_size < 1 or batch_size % self.process_count:
+            raise InputError(f"a batch of {batch_size} examples does not divide among {self.process_count} processes")
+        per_process = batch_size // self.process_count
+        return range(self.process_index * per_process, (self.process_index + 1) * per_process)
+
+
+def stack(examples: Sequence[Example], longest: int | None = None) -> Batch:
+    """The default collation: equal shapes, one new leading axis; `longest` is not needed."""
+    return {key: np.stack([example[key] for example in examples]) for key in examples[0]}
+
+
+class TrainBatches:
+    """An endless iterator of batches, this process's share of each; `.step` is the step of the next one.
+
+    Reading runs ahead in a background thread by `ahead` batches (0 reads in the caller's thread). `transform(example,
+    rng)` adds an example's randomness; `collate(examples, longest)` makes the batch, `longest` being the greatest of
+    the source's `lengths` in the global batch (None if it has none), which all processes agree on.
+
+    Raises:
+      InputError: for an empty source, a batch that does not divide among the processes, or (when reading) ids outside
+        [0, vocab_size), which an accelerator would clamp without a word.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        seed: int,
+        batch_size: int,
+        transform: Transform | None = None,
+        collate: Collate = stack,
+        vocab_size: int | None = None,
+        share: Share = Share(),
+        ahead: int = 2,
+    ):
+        if not len(source):
+            raise InputError("there is no training example: the source is empty")
+        if not 0 <= seed < 1 << 32:
+            raise InputError(f"the data seed must lie in [0, 2**32), got {seed}")
+        self._identity = {"seed": seed, "batch_size": batch_size, "examples": len(source)}
+        self._batches = _Batches(source, seed, batch_size, transform, _Finish(collate, vocab_size), share)
+        self._options = grain.ReadOptions(num_threads=min(ahead, 1), prefetch_buffer_size=ahead)
+        self._reader = None
+        self.step = 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        if self._reader is None:
+            self._reader = iter(self._batches.to_iter_dataset(self._options))
+            self._reader.set_state({"next_index": self.step})
+        batch = next(self._reader)
+        self.step += 1
+        return batch
+
+    def at(self, step: int) -> Batch:
+        """The batch of any step; the iterator does not move."""
+        return self._batches[step]
+
+    def indices(self, step: int) -> list[int]:
+        """The source's examples in the global batch of `step`, for naming it in a report."""
+        return self._batches.indices(step)
+
+    def seek(self, step: int) -> None:
+        """Make `step` the next step."""
+        self.close()
+        self.step = step
+
+    def state(self) -> dict[str, int]:
+        """What a checkpoint needs, as JSON: the next step, and what must be the same on resuming."""
+        return {"step": self.step, **self._identity}
+
+    def restore(self, state: dict[str, int]) -> None:
+        """Go on from `state()`.
+
+        Raises:
+          InputError: if the seed, the batch size or the number of examples is another, for then the order would change.
+        """
+        for name, value in self._identity.items():
+            if state.get(name) != value:
+                raise InputError(f"the checkpoint was made with data {name}={state.get(name)} but this run has {value}")
+        self.seek(state["step"])
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = None
+
+
+class EvalBatches:
+    """One pass over `source` in order, the same on every call; iterate as often as you like.
+
+    The last batch is filled with copies of the last example. "example_weights" (float32 [b]) is 0 for those and 1
+    otherwise, and "label_weights", where a batch has them, are multiplied by it. Randomness comes from (seed, example).
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        batch_size: int,
+        seed: int = 0,
+        transform: Transform | None = None,
+        collate: Collate = stack,
+        vocab_size: int | None = None,
+        share: Share = Share(),
+    ):
+        if not len(source):
+            raise InputError("there is no example to evaluate: the source is empty")
+        finish = _Finish(collate, vocab_size)
+        self._batches = _Batches(source, seed, batch_size, transform, finish, share, shuffled=False)
+        self._count = -(-len(source) // batch_size)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (self._batches[step] for step in range(self._count))
+
+
+class _Finish:
+    """Collation and the checks on the finished batch."""
+
+    def __init__(self, collate: Collate, vocab_size: int | None):
+        self.collate, self.vocab_size = collate, vocab_size
+
+    def __call__(self, examples: Sequence[Example], indices: Sequence[int], longest: int | None) -> Batch:
+        batch = self.collate(examples, longest)
+        ids = batch.get("input_ids")
+        if self.vocab_size is not None and ids is not None and (ids.min() < 0 or ids.max() >= self.vocab_size):
+            row, place = np.argwhere((ids < 0) | (ids >= self.vocab_size))[0]
+            raise InputError(
+                f"example {indices[row]} of the data has token id {ids[row, place]} at place {place}, outside the vocabulary "
+                f"of {self.vocab_size}; use the tokenizer and the model that belong together"
+            )
+        return batch
+
+
+class _Batches(grain.MapDataset):
+    """Batches by step. Unshuffled, the stream ends: positions past the end are filler."""
+
+    def __init__(self, source, seed, batch_size, transform, finish, share, *, shuffled=True):
+        super().__init__()
+        self._source, self._transform, self._finish = source, transform, finish
+        self._seed, self._batch_size, self._rows = seed, batch_size, share.rows(batch_size)
+        self._lengths = getattr(source, "lengths", None)
+        self._shuffled = shuffled
+        self._order = grain.MapDataset.range(len(source))
+        if shuffled:
+            self._order = self._order.seed(seed).shuffle().repeat()
+
+    def __len__(self) -> int:
+        return len(self._order) // self._batch_size
+
+    def indices(self, step: int) -> list[int]:
+        first = step * self._batch_size
+        last = len(self._order) - 1
+        return [int(self._order[min(p, last)]) for p in range(first, first + self._batch_size)]
+
+    def __getitem__(self, step: int) -> Batch:
+        every = self.indices(step)
+        longest = None if self._lengths is None else int(max(self._lengths[i] for i in every))
+        indices = [every[row] for row in self._rows]
+        positions = [step * self._batch_size + row for row in self._rows]
+        examples = [self._example(i, p) for i, p in zip(indices, positions, strict=True)]
+        batch = self._finish(examples, indices, longest)
+        return batch if self._shuffled else self._weighted(batch, positions)
+
+    def _example(self, index: int, position: int) -> Example:
+        example = self._source[index]
+        if self._transform is None:
+            return example
+        return self._transform(example, np.random.default_rng((self._seed, position)))
+
+    def _weighted(self, batch: Batch, positions: Sequence[int]) -> Batch:
+        weights = (np.asarray(positions) < len(self._order)).astype(np.float32)
+        batch = {**batch, "example_weights": weights}
+        if "label_weights" in batch:
+            labels = batch["label_weights"]
+            batch["label_weights"] = labels * weights.reshape(-1, *[1] * (labels.ndim - 1))
+        return batch

@@ -1,0 +1,217 @@
+"""Local files into records: .txt, .jsonl, .csv and .tsv, each also gzipped. Every record is kept or the file is
+refused."""
+
+import csv
+import glob
+import gzip
+import io
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from errors import InputError
+
+DOCUMENTS = ("file", "paragraph", "line")
+SUFFIXES = (".txt", ".jsonl", ".csv", ".tsv")
+# The csv module stops at 131072 characters a field, which a long document exceeds.
+LARGEST_FIELD = 1 << 28
+_BLANK_LINES = re.compile(r"\n[ \t]*\n\s*")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One example as read; `origin` is "file:line" (line 1 is the first), for messages and for predictions."""
+
+    values: dict[str, Any]
+    origin: str
+
+
+def read_records(
+    path: str | os.PathLike, *, columns: Sequence[str] = (), fields: Sequence[str] = (), documents: str = "file"
+) -> list[Record]:
+    """Read a file, every file in a directory (hidden ones and other kinds are passed over), or a glob, in sorted order.
+
+    - .txt: {"text": ...}, one record per file, per paragraph (blank lines between) or per line, as `documents` says.
+    - .jsonl: one object per line; blank lines are no records.
+    - .csv, .tsv: the first line names the columns, unless `columns` does. A .csv quotes as RFC 4180; a .tsv does not
+      quote at all.
+
+    All text is UTF-8, with or without a byte-order mark; "\\r\\n" is read as "\\n". Every record must have `fields`.
+
+    Raises:
+      InputError: one sentence with the file and line, for anything that cannot be read in full.
+    """
+    if documents not in DOCUMENTS:
+        raise InputError(f"documents={documents!r} is unknown; choose one of {', '.join(DOCUMENTS)}")
+    records: list[Record] = []
+    for file in _files(path):
+        found = list(_read(file, columns, documents))
+        if not found:
+            raise InputError(f"{file}: holds no record; remove the file or fill it")
+        _refuse_missing(found, fields)
+        records += found
+    return records
+
+
+def _files(path: str | os.PathLike) -> list[Path]:
+    given = Path(path)
+    if given.is_dir():
+        inside = (p for p in given.rglob("*") if not any(part.startswith(".") for part in p.relative_to(given).parts))
+        found = sorted(p for p in inside if p.is_file() and _kind(p))
+        if not found:
+            raise InputError(f"{given}: no {', '.join(SUFFIXES)} file (or .gz of one) in this directory")
+        return found
+    if given.exists():
+        found = [given]
+    elif glob.has_magic(str(path)):
+        found = sorted(Path(p) for p in glob.glob(str(path), recursive=True) if os.path.isfile(p))
+        if not found:
+            raise InputError(f"{path}: no file matches this pattern")
+    else:
+        raise InputError(f"{path}: no such file or directory")
+    for file in found:
+        if not _kind(file):
+            raise InputError(
+                f"{file}: cannot tell what this is; its name should end in {', '.join(SUFFIXES)} or one of these and .gz"
+            )
+    return found
+
+
+def _kind(file: Path) -> str:
+    name = file.name.lower().removesuffix(".gz")
+    return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
+
+
+def _read(file: Path, columns: Sequence[str], documents: str) -> Iterator[Record]:
+    text = read_text(file)
+    kind = _kind(file)
+    if kind == ".txt":
+        return _read_txt(file, text, documents)
+    if kind == ".jsonl":
+        return _read_jsonl(file, text)
+    return _read_table(file, text, columns, tabs=kind == ".tsv")
+
+
+def read_text(file: Path) -> str:
+    """The whole of a text file, unzipped if its name ends in .gz."""
+    try:
+        data = file.read_bytes()
+        if file.name.lower().endswith(".gz"):
+            data = gzip.decompress(data)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{file}: the gzip data is cut short or damaged ({error}); fetch the file again") from error
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror or error})") from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # utf-8-sig counts from after the mark.
+        at = error.start + 3 * data.startswith(b"\xef\xbb\xbf")
+        line = data.count(b"\n", 0, at) + 1
+        raise InputError(
+            f"{file}:{line}: is not UTF-8 (byte {at} of the file is 0x{data[at]:02x}); convert it, "
+            f"for example with: iconv -f {_likely_encoding(data)} -t UTF-8"
+        ) from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise InputError(
+            f"{file}:{line}: holds a NUL character, so it is not a text file; remove it or convert the file"
+        )
+    return text.replace("\r\n", "\n")
+
+
+def _likely_encoding(data: bytes) -> str:
+    return "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "ISO-8859-1"
+
+
+def _read_txt(file: Path, text: str, documents: str) -> Iterator[Record]:
+    if documents == "file":
+        spans = [(0, len(text))]
+    else:
+        breaks = [m.span() for m in (_BLANK_LINES if documents == "paragraph" else re.compile("\n")).finditer(text)]
+        begins, ends = [0, *(end for _, end in breaks)], [*(begin for begin, _ in breaks), len(text)]
+        spans = list(zip(begins, ends, strict=True))
+    line, seen = 1, 0
+    for begin, end in spans:
+        line, seen = line + text.count("\n", seen, begin), begin
+        if text[begin:end].strip():
+            yield Record({"text": text[begin:end]}, f"{file}:{line}")
+
+
+def _read_jsonl(file: Path, text: str) -> Iterator[Record]:
+    # Not splitlines: it also breaks at characters that JSON strings may hold as they are, such as U+2028.
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            reason = getattr(error, "msg", None) or str(error)
+            raise InputError(
+                f"{file}:{number}: is not valid JSON ({reason}); each line should hold one object"
+            ) from error
+        if not isinstance(value, dict):
+            raise InputError(
+                f"{file}:{number}: holds a JSON {type(value).__name__}, not an object; write {{...}} on each line"
+            )
+        if "\\u" in line:
+            _refuse_surrogates(value, f"{file}:{number}")
+        yield Record(value, f"{file}:{number}")
+
+
+def _refuse_surrogates(value: dict[str, Any], origin: str) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{origin}: holds half of a surrogate pair (a lone \\ud8xx escape), which is no character"
+        ) from error
+
+
+def _read_table(file: Path, text: str, columns: Sequence[str], *, tabs: bool) -> Iterator[Record]:
+    names = list(columns)
+    for number, row in _rows(file, text, tabs=tabs):
+        origin = f"{file}:{number}"
+        if not names:
+            names = row
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise InputError(
+                    f"{origin}: the column {twice[0]!r} is named twice; name every column once, or give columns=(...)"
+                )
+            continue
+        if len(row) != len(names):
+            raise InputError(f"{origin}: has {len(row)} columns where {len(names)} were expected ({', '.join(names)})")
+        yield Record(dict(zip(names, row, strict=True)), origin)
+
+
+def _rows(file: Path, text: str, *, tabs: bool) -> Iterator[tuple[int, list[str]]]:
+    if tabs:
+        lines = text.split("\n")
+        yield from ((number, line.split("\t")) for number, line in enumerate(lines, 1) if line.strip("\r"))
+        return
+    before = csv.field_size_limit(LARGEST_FIELD)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    number = 1
+    try:
+        for row in reader:
+            if row:
+                yield number, row
+            number = reader.line_num + 1
+    except csv.Error as error:
+        raise InputError(f"{file}:{number}: the record that starts here is not valid CSV ({error})") from error
+    finally:
+        csv.field_size_limit(before)
+
+
+def _refuse_missing(records: Sequence[Record], fields: Sequence[str]) -> None:
+    for record in records:
+        for field in fields:
+            if field not in record.values:
+                has = ", ".join(map(repr, record.values)) or "none"
+                raise InputError(f"{record.origin}: has no field {field!r}; its fields are {has}")

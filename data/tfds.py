@@ -1,0 +1,134 @@
+"""Any TensorFlow Datasets text by name, read at random from array_record files; TensorFlow itself is never imported.
+
+TFDS is imported inside the functions, as it is needed by these alone and takes a second or two.
+"""
+
+import difflib
+import importlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.records import Record
+from errors import InputError
+
+# Builders of these groups are known only once the group is imported; importing them needs no TensorFlow.
+GROUPS = ("text", "question_answering", "translate", "summarization", "text_simplification", "structured")
+FORMAT = "array_record"
+
+
+@dataclass(frozen=True)
+class TfdsSource:
+    """Examples of one split: dicts of the chosen fields, byte strings decoded as UTF-8."""
+
+    source: Any
+    fields: tuple[str, ...]
+    name: str  # "imdb_reviews/train"
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        example = self.source[index]
+        return {field: self._plain(example[field], field, index) for field in self.fields}
+
+    def records(self) -> list[Record]:
+        """All of it in memory, with "name/split:index" (from 0) as the origin."""
+        return [Record(self[i], f"{self.name}:{i}") for i in range(len(self))]
+
+    def _plain(self, value: Any, field: str, index: int) -> Any:
+        if not isinstance(value, bytes):
+            return value.item() if getattr(value, "shape", None) == () else value
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{self.name}:{index}: the field {field!r} is not UTF-8 text (byte {error.start})"
+            ) from error
+
+
+def read_tfds(
+    name: str,
+    *,
+    split: str,
+    data_dir: str | Path | None = None,
+    fields: Sequence[str] = ("text",),
+    prepare: bool = False,
+) -> TfdsSource:
+    """Open a split ("train", "train[:10%]") of a data set ("imdb_reviews", "glue/sst2", "name/config:1.0.0").
+
+    `data_dir` is TFDS's own (~/tensorflow_datasets unless given). With `prepare`, data that is not there is downloaded
+    and written in the array_record format first; builders that unpack archives need TensorFlow for that one step.
+
+    Raises:
+      InputError: for an unknown name (with near matches), configuration, split or field, for data that is not prepared
+      or not
+        in a format that can be read at random, or a preparation that fails.
+    """
+    builder = _builder(name, data_dir)
+    if not builder.is_prepared():
+        if not prepare:
+            raise InputError(f"{name} is not prepared in {builder.data_path}; {_how_to_prepare(name)}")
+        _prepare(builder, name)
+    _refuse_unknown(name, "split", re.split(r"\W", split)[0], builder.info.splits)
+    for field in fields:
+        _refuse_unknown(name, "field", field, builder.info.features)
+    try:
+        source = builder.as_data_source(split=split)
+    except NotImplementedError as error:
+        stored = builder.info.file_format
+        raise InputError(
+            f"{name} in {builder.data_path} is stored as {getattr(stored, 'value', stored)}, which cannot be read at random; "
+            f"prepare it again in another directory: {_how_to_prepare(name)}"
+        ) from error
+    except (ValueError, AssertionError) as error:
+        raise InputError(f"{name} has no split {split!r}: {_first_line(error)}") from error
+    return TfdsSource(source, tuple(fields), f"{name}/{split}")
+
+
+def _builder(name: str, data_dir: str | Path | None) -> Any:
+    import tensorflow_datasets as tfds
+
+    options = {} if data_dir is None else {"data_dir": str(data_dir)}
+    for group in ("", *GROUPS):
+        if group:
+            importlib.import_module(f"tensorflow_datasets.{group}")
+        try:
+            return tfds.builder(name, file_format=FORMAT, **options)
+        except tfds.core.DatasetNotFoundError:
+            continue
+        except (ValueError, AssertionError, TypeError) as error:
+            raise InputError(f"the TFDS data set {name!r} cannot be opened: {_first_line(error)}") from error
+    known = tfds.list_builders(with_community_datasets=False)
+    near = difflib.get_close_matches(re.split(r"[/:]", name)[0], known, n=3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise InputError(
+        f"TFDS knows no data set {name!r}, and there is none prepared in {data_dir or 'its data directory'}{hint}"
+    )
+
+
+def _prepare(builder: Any, name: str) -> None:
+    try:
+        builder.download_and_prepare()
+    except ImportError as error:
+        raise InputError(
+            f"{name} needs {error.name} to be prepared, though not to be read; {_how_to_prepare(name)}"
+        ) from error
+    except Exception as error:  # a builder is anyone's code, and a download fails in many ways
+        raise InputError(f"{name} could not be prepared ({type(error).__name__}: {_first_line(error)})") from error
+
+
+def _how_to_prepare(name: str) -> str:
+    return f"run once, where there is a network: tfds build {name} --file_format={FORMAT}"
+
+
+def _refuse_unknown(name: str, what: str, value: str, known: Any) -> None:
+    if value not in known:
+        raise InputError(f"{name} has no {what} {value!r}; it has {', '.join(map(str, known))}")
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

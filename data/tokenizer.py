@@ -1,0 +1,211 @@
+"""One small face over Hugging Face `tokenizers`: text to ids and back, and the few facts that a model needs of a
+vocabulary."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import tokenizers
+from jaxtyping import Bool, Int
+
+from data import tokenizer_files, tokenizer_training
+from errors import InputError
+
+# The names each role goes by, in the order tried: RoBERTa, BERT, GPT-2 (whose one special token begins and ends a
+# document).
+ROLES = {
+    "pad": ("<pad>", "[PAD]"),
+    "cls": ("<s>", "[CLS]", "<|endoftext|>"),
+    "sep": ("</s>", "[SEP]", "<|endoftext|>"),
+    "mask": ("<mask>", "[MASK]"),
+    "unk": ("<unk>", "[UNK]", "<|endoftext|>"),
+}
+# A longer text is encoded in parts of about this many characters, so that memory stays bounded and both cores work.
+PART_CHARS = 1 << 17
+_PART_END = re.compile(r"\n(?=\S)")
+
+
+class Tokenizer:
+    """A vocabulary with its rules.
+
+    In `encode`, the spelling of a special token is ordinary text: a document that contains "<mask>" cannot smuggle a
+    mask into training. `specials=True` reads them as the tokens, for prompts that a person writes.
+    """
+
+    def __init__(self, backend: tokenizers.Tokenizer):
+        backend.no_truncation()
+        backend.no_padding()
+        backend.encode_special_tokens = True
+        self._backend = backend
+
+    @classmethod
+    def train(cls, kind: str, texts: Iterable[str], *, vocab_size: int) -> "Tokenizer":
+        """Learn a vocabulary of at most `vocab_size` tokens (fewer if the texts are short); see
+        `data.tokenizer_training`.
+
+        Raises:
+          InputError: for an unknown kind, a vocabulary too small for its alphabet, or no text.
+        """
+        return cls(tokenizer_training.train(kind, texts, vocab_size=vocab_size))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Tokenizer":
+        """Read a directory, tokenizer.json, vocab.txt (WordPiece), or vocab.json beside merges.txt (byte-level BPE).
+
+        Raises:
+          InputError: if there is no such file, or it cannot be read as a tokenizer.
+        """
+        return cls(tokenizer_files.load(Path(path)))
+
+    def save(self, directory: str | os.PathLike) -> Path:
+        """Write `tokenizer.json` into `directory`, whole or not at all, and return its path."""
+        return tokenizer_files.save(self._backend, Path(directory))
+
+    def encode(self, text: str, *, specials: bool = False) -> Int[np.ndarray, " n"]:
+        """Ids of `text`, int32, with no special tokens around them."""
+        if not specials:
+            return self.encode_batch([text])[0]
+        ids = self._reading_specials.encode(text, add_special_tokens=False).ids
+        return np.asarray(ids, np.int32)
+
+    def encode_batch(self, texts: Sequence[str]) -> list[Int[np.ndarray, " n"]]:
+        """`encode` for many texts at once, on all cores."""
+        parts, owners = _parts(texts)
+        encoded = self._backend.encode_batch_fast(parts, add_special_tokens=False)
+        ids = [np.asarray(e.ids, np.int32) for e in encoded]
+        return _joined(ids, owners, len(texts))
+
+    def encode_with_starts(self, texts: Sequence[str]) -> list[tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]]:
+        """For each text its ids, and for each id the character of the text where the token starts (never
+        decreasing)."""
+        parts, owners = _parts(texts)
+        encoded = self._backend.encode_batch(parts, add_special_tokens=False)
+        ids = _joined([np.asarray(e.ids, np.int32) for e in encoded], owners, len(texts))
+        starts, begin, last = [], 0, -1
+        for part, owner, e in zip(parts, owners, encoded, strict=True):
+            begin = 0 if owner != last else begin
+            offsets = np.asarray(e.offsets, np.int64).reshape(-1, 2)[:, 0] + begin
+            starts.append(np.maximum.accumulate(offsets))
+            begin, last = begin + len(part), owner
+        return list(zip(ids, _joined(starts, owners, len(texts)), strict=True))
+
+    def decode(self, ids: Sequence[int] | Int[np.ndarray, " n"], *, specials: bool = False) -> str:
+        """The text of `ids`; special tokens are left out unless `specials`. Exact for byte-level BPE."""
+        return self._backend.decode(np.asarray(ids).tolist(), skip_special_tokens=not specials)
+
+    def token(self, token_id: int) -> str:
+        """The vocabulary's own spelling of one id."""
+        return self._tokens[token_id]
+
+    @cached_property
+    def vocab_size(self) -> int:
+        """One more than the largest id."""
+        return len(self._tokens)
+
+    @property
+    def pad_id(self) -> int:
+        return self._role("pad")
+
+    @property
+    def cls_id(self) -> int:
+        return self._role("cls")
+
+    @property
+    def sep_id(self) -> int:
+        return self._role("sep")
+
+    @property
+    def mask_id(self) -> int:
+        return self._role("mask")
+
+    @property
+    def unk_id(self) -> int:
+        return self._role("unk")
+
+    @cached_property
+    def special_ids(self) -> Int[np.ndarray, " n"]:
+        """Every id that is no text, sorted, int32."""
+        ids = {i for i, token in self._backend.get_added_tokens_decoder().items() if token.special}
+        found = (self._backend.token_to_id(name) for names in ROLES.values() for name in names)
+        return np.asarray(sorted(ids | {i for i in found if i is not None}), np.int32)
+
+    @cached_property
+    def starts_word(self) -> Bool[np.ndarray, " V"]:
+        """Whether a token begins a word, per id; what does not begin one belongs to the word before it.
+
+        WordPiece: not "##". Otherwise: it starts with the space marker, white space or punctuation. Special tokens
+        stand alone.
+        """
+        model = json.loads(self._backend.to_str())["model"]
+        prefix = model.get("continuing_subword_prefix")
+        if model["type"] == "WordPiece":
+            starts = np.array([not t.startswith(prefix) for t in self._tokens], bool)
+        else:
+            starts = np.array([_looks_like_start(t) for t in self._tokens], bool)
+        starts[self.special_ids] = True
+        return starts
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of the vocabulary and its rules: equal digests give equal ids."""
+        content = json.dumps(json.loads(self._backend.to_str()), sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    @cached_property
+    def _tokens(self) -> list[str]:
+        vocab = self._backend.get_vocab(with_added_tokens=True)
+        tokens = [""] * (max(vocab.values()) + 1)
+        for token, i in vocab.items():
+            tokens[i] = token
+        return tokens
+
+    @cached_property
+    def _reading_specials(self) -> tokenizers.Tokenizer:
+        return tokenizers.Tokenizer.from_str(self._backend.to_str())
+
+    def _role(self, role: str) -> int:
+        for name in ROLES[role]:
+            found = self._backend.token_to_id(name)
+            if found is not None:
+                return found
+        names = " or ".join(ROLES[role])
+        raise InputError(f"this tokenizer has no {role} token ({names}); use one that has, or train one")
+
+
+def _looks_like_start(token: str) -> bool:
+    # Byte-level BPE writes the byte b < 33 as chr(256 + b), so U+0100..U+0120 are the control characters and the space.
+    first = token[:1]
+    return first == "▁" or "\u0100" <= first <= "\u0120" or not (first.isalnum() or first == "_" or first > "\x7f")
+
+
+def _parts(texts: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Cut long texts between a line break and the word after it, where no tokenizer of ours looks across.
+
+    Where the text offers no such place the cut falls after PART_CHARS characters, and may fall inside a word.
+    """
+    parts, owners = [], []
+    for owner, text in enumerate(texts):
+        begin = 0
+        while len(text) - begin > 2 * PART_CHARS:
+            at = _PART_END.search(text, begin + PART_CHARS, begin + 2 * PART_CHARS)
+            end = at.end() if at else begin + PART_CHARS
+            parts.append(text[begin:end])
+            owners.append(owner)
+            begin = end
+        parts.append(text[begin:])
+        owners.append(owner)
+    return parts, owners
+
+
+def _joined(pieces: list[np.ndarray], owners: list[int], count: int) -> list[np.ndarray]:
+    if len(pieces) == count:
+        return pieces
+    groups: list[list[np.ndarray]] = [[] for _ in range(count)]
+    for piece, owner in zip(pieces, owners, strict=True):
+        groups[owner].append(piece)
+    return [group[0] if len(group) == 1 else np.concatenate(group) for group in groups]

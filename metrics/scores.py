@@ -1,0 +1,40 @@
+"""Scores from additive counts, so that the parts of a split may be counted in any order and on any device."""
+
+import math
+
+import numpy as np
+
+
+def confusion_accuracy(confusion: np.ndarray) -> float:
+    """Share of examples on the diagonal of `confusion[true, predicted]`; NaN when there are none."""
+    total = confusion.sum()
+    return float(np.trace(confusion) / total) if total else math.nan
+
+
+def binary_f1(confusion: np.ndarray) -> float:
+    """F1 of class 1 from a 2 x 2 `confusion[true, predicted]`; 0 when nothing of class 1 was found."""
+    return float(_f1_per_class(confusion)[1])
+
+
+def macro_f1(confusion: np.ndarray) -> float:
+    """Unweighted mean over classes of each class's F1."""
+    return float(_f1_per_class(confusion).mean())
+
+
+def _f1_per_class(confusion: np.ndarray) -> np.ndarray:
+    found = np.diag(confusion).astype(float)
+    wrong = confusion.sum(axis=0) + confusion.sum(axis=1) - 2 * found  # false positives and false negatives
+    return np.divide(2 * found, 2 * found + wrong, out=np.zeros_like(found), where=2 * found + wrong > 0)
+
+
+def perplexity(nats: float) -> float:
+    """exp of a mean loss in nats per token; infinite past what a float holds."""
+    return math.exp(nats) if nats < 700 else math.inf
+
+
+def majority_baseline(train_labels: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Confusion counts of always answering the most frequent training label."""
+    answer = int(np.bincount(train_labels, minlength=classes).argmax())
+    confusion = np.zeros((classes, classes), np.int64)
+    np.add.at(confusion, (labels, answer), 1)
+    return confusion

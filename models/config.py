@@ -1,0 +1,104 @@
+"""The sizes of each net: frozen values that refuse what cannot be built."""
+
+import dataclasses
+
+import jax.numpy as jnp
+
+from errors import InputError
+
+POSITIONS = ("learned", "sinusoidal", "rotary")
+NORMS = ("post", "pre")
+ACTIVATIONS = ("gelu", "geglu")
+DTYPES = ("float32", "bfloat16")
+
+
+def _refuse_unlisted(key: str, value: str, listed: tuple[str, ...]) -> None:
+    if value not in listed:
+        raise InputError(f"{key} must be one of {', '.join(listed)}, got {value!r}")
+
+
+def _refuse_below(key: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InputError(f"{key} must be a whole number of at least {least}, got {value!r}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TransformerConfig:
+    """Sizes of a bidirectional encoder; the defaults other than sizes are BERT's.
+
+    `max_positions` (tokens) is the length of the learned position table; sinusoidal and rotary positions have no end.
+    `mlp_width` is the width between the two (GEGLU: three) feed-forward matrices.
+    `dtype` is what the matrices multiply in; parameters, softmax, norms' statistics and logits are float32 always.
+    `remat` recomputes each block in the backward pass instead of keeping its activations.
+
+    Source: Devlin et al. 2019, section 3; Vaswani et al. 2017, section 3.
+    """
+
+    vocab_size: int
+    width: int
+    depth: int
+    heads: int
+    mlp_width: int
+    max_positions: int
+    positions: str = "learned"
+    norm: str = "post"
+    activation: str = "gelu"
+    token_types: int = 0
+    dropout_rate: float = 0.1
+    attention_dropout_rate: float = 0.1
+    norm_epsilon: float = 1e-5
+    dtype: str = "float32"
+    remat: bool = False
+
+    def __post_init__(self):
+        for key in ("vocab_size", "width", "depth", "heads", "mlp_width", "max_positions"):
+            _refuse_below(key, getattr(self, key), 1)
+        _refuse_below("token_types", self.token_types, 0)
+        _refuse_unlisted("positions", self.positions, POSITIONS)
+        _refuse_unlisted("norm", self.norm, NORMS)
+        _refuse_unlisted("activation", self.activation, ACTIVATIONS)
+        _refuse_unlisted("dtype", self.dtype, DTYPES)
+        for key in ("dropout_rate", "attention_dropout_rate"):
+            if not 0 <= getattr(self, key) < 1:
+                raise InputError(f"{key} must be at least 0 and below 1, got {getattr(self, key)!r}")
+        if not self.norm_epsilon > 0:
+            raise InputError(f"norm_epsilon must be above 0, got {self.norm_epsilon!r}")
+        if self.width % self.heads:
+            raise InputError(f"width must be a multiple of heads, got width {self.width} and heads {self.heads}")
+        if self.positions == "rotary" and self.head_width % 2:
+            raise InputError(f"rotary positions turn pairs: width / heads must be even, got {self.head_width}")
+        if self.positions == "sinusoidal" and self.width % 2:
+            raise InputError(f"sinusoidal positions come in pairs: width must be even, got {self.width}")
+
+    @property
+    def head_width(self) -> int:
+        return self.width // self.heads
+
+    @property
+    def compute_dtype(self) -> jnp.dtype:
+        return jnp.dtype(self.dtype)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LongformerConfig(TransformerConfig):
+    """Sizes of an encoder with sliding-window and global attention.
+
+    `windows` holds one width per layer, in tokens to each side: a token sees `2 * window + 1` tokens with itself. (The
+    paper and transformers' `attention_window` count both sides: their 512 is 256 here.)
+    `max_global_tokens` is the most global tokens that one row may hold; arrays are sized by it.
+
+    Source: Beltagy et al. 2020, section 3.
+    """
+
+    windows: tuple[int, ...]
+    max_global_tokens: int = 1
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not isinstance(self.windows, tuple) or len(self.windows) != self.depth:
+            raise InputError(
+                f"windows must be a tuple with one width for each of {self.depth} layers, got {self.windows!r}"
+            )
+        for at, window in enumerate(self.windows):
+            _refuse_below(f"windows[{at}]", window, 1)
+        _refuse_below("max_global_tokens", self.max_global_tokens, 1)

@@ -1,0 +1,82 @@
+"""From token ids to vectors, and back to logits over the same table."""
+
+import math
+
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+from jaxtyping import Float, Int
+
+from errors import InputError
+from models.config import TransformerConfig
+from models.layers import INIT, LayerNorm
+from ops.dropout import dropout
+from ops.positions import sinusoidal_table
+
+
+class Embeddings(nnx.Module):
+    """The sum of what is known of a token: its word, its place, its type; normed in post-norm nets, then dropped out.
+
+    Rotary nets add no place here: it enters inside attention. With sinusoids the words are scaled by sqrt(width), lest
+    the places drown them (Vaswani et al. 2017, section 3.4). An id beyond its table gives NaN.
+    """
+
+    def __init__(self, cfg: TransformerConfig, *, rngs: nnx.Rngs):
+        self.word = nnx.Embed(cfg.vocab_size, cfg.width, embedding_init=INIT, rngs=rngs)
+        if cfg.positions == "learned":
+            self.position = nnx.Embed(cfg.max_positions, cfg.width, embedding_init=INIT, rngs=rngs)
+        if cfg.token_types:
+            self.token_type = nnx.Embed(cfg.token_types, cfg.width, embedding_init=INIT, rngs=rngs)
+        if cfg.norm == "post":
+            self.norm = LayerNorm(cfg)
+        self.cfg = cfg
+
+    def __call__(
+        self,
+        input_ids: Int[Array, "B S"],
+        position_ids: Int[Array, "B S"],
+        token_type_ids: Int[Array, "B S"] | None = None,
+        key: Array | None = None,
+    ) -> Float[Array, "B S D"]:
+        x = self._placed(self.word(input_ids), position_ids)
+        if self.cfg.token_types:
+            types = jnp.zeros_like(input_ids) if token_type_ids is None else token_type_ids
+            x = x + self.token_type(types)
+        elif token_type_ids is not None:
+            raise InputError(
+                "token_type_ids were given to a net with token_types 0: leave them out, or set token_types."
+            )
+        x = self.norm(x) if self.cfg.norm == "post" else x.astype(self.cfg.compute_dtype)
+        return dropout(x, self.cfg.dropout_rate, key)
+
+    def _placed(self, words: Float[Array, "B S D"], position_ids: Int[Array, "B S"]) -> Float[Array, "B S D"]:
+        cfg = self.cfg
+        match cfg.positions:
+            case "learned":
+                return words + self.position(position_ids)
+            case "sinusoidal":
+                table = sinusoidal_table(max(cfg.max_positions, words.shape[1]), cfg.width)
+                return words * math.sqrt(cfg.width) + table[position_ids]
+        return words
+
+    def attend(self, x: Float[Array, "*N D"]) -> Float[Array, "*N V"]:
+        """Each vector's product with every word's, summed in float32: the logits of a net that ties its two ends."""
+        table = self.word.embedding[...].astype(self.cfg.compute_dtype)
+        return jnp.einsum("...D,VD->...V", x.astype(table.dtype), table, preferred_element_type=jnp.float32)
+
+
+def place_ids(
+    cfg: TransformerConfig, input_ids: Int[Array, "B S"], position_ids: Int[Array, "#B S"] | None
+) -> Int[Array, "B S"]:
+    """The places as given, or 0, 1, 2, ... in every row.
+
+    Raises:
+      InputError: if a row is longer than the learned table of `max_positions`.
+    """
+    length = input_ids.shape[1]
+    if cfg.positions == "learned" and length > cfg.max_positions:
+        raise InputError(
+            f"A sequence of {length} tokens is longer than max_positions {cfg.max_positions}: "
+            "cut the sequence, or raise max_positions."
+        )
+    return jnp.broadcast_to(jnp.arange(length)[None] if position_ids is None else position_ids, input_ids.shape)

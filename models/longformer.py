@@ -1,0 +1,64 @@
+"""The Longformer encoder: a token sees its window, and global tokens see and are seen by all."""
+
+import jax
+import numpy as np
+from flax import nnx
+from jax import Array
+from jaxtyping import Int
+
+from models.attention import LongformerSelfAttention, LongformerView
+from models.config import LongformerConfig
+from models.embeddings import place_ids
+from models.outputs import EncoderOutput
+from models.stack import Encoder, visible_groups
+from ops.global_tokens import GlobalTokens, check_global_count, find_global_tokens
+
+
+class Longformer(Encoder):
+    """A bidirectional encoder whose time and memory grow in proportion to the length.
+
+    Source: Beltagy et al. 2020, section 3.
+    """
+
+    def __init__(self, cfg: LongformerConfig, *, rngs: nnx.Rngs):
+        attentions = [LongformerSelfAttention(cfg, window, rngs=rngs) for window in cfg.windows]
+        super().__init__(cfg, attentions, rngs=rngs)
+
+    def __call__(
+        self,
+        input_ids: Int[Array, "B S"],
+        *,
+        attention_mask: Int[Array, "B S"] | None = None,
+        global_attention_mask: Int[Array, "B S"] | None = None,
+        token_type_ids: Int[Array, "B S"] | None = None,
+        position_ids: Int[Array, "#B S"] | None = None,
+        segment_ids: Int[Array, "B S"] | None = None,
+        rngs: nnx.Rngs | None = None,
+    ) -> EncoderOutput:
+        """As `Transformer`; `global_attention_mask` is 1 at the tokens that see, and are seen by, their whole document.
+
+        Under `jax.jit` a mask's values are unknown here: call `ops.global_tokens.check_global_count` on a batch first, or
+        tokens beyond `cfg.max_global_tokens` stay local without a word.
+
+        Raises:
+          InputError: as `Transformer`; and outside `jax.jit`, for more global tokens than `cfg.max_global_tokens`.
+        """
+        places = place_ids(self.cfg, input_ids, position_ids)
+        groups = visible_groups(input_ids, attention_mask, segment_ids)
+        view = LongformerView(
+            groups=groups,
+            tokens=_global_tokens(global_attention_mask, groups, self.cfg.max_global_tokens),
+            places=places if self.cfg.positions == "rotary" else None,
+        )
+        return EncoderOutput(self.encode(input_ids, places, token_type_ids, view, rngs))
+
+
+def _global_tokens(
+    global_attention_mask: Int[Array, "B S"] | None, groups: Int[Array, "B S"], cap: int
+) -> GlobalTokens | None:
+    if global_attention_mask is None:
+        return None
+    is_global = (global_attention_mask != 0) & (groups != 0)  # padding sees nothing: it takes no slot
+    if not isinstance(is_global, jax.core.Tracer):
+        check_global_count(np.asarray(is_global), cap)
+    return find_global_tokens(is_global, cap)

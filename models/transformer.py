@@ -1,0 +1,54 @@
+"""The Transformer encoder: every token sees every other."""
+
+from flax import nnx
+from jax import Array
+from jaxtyping import Bool, Int
+
+from models.attention import DenseView, SelfAttention
+from models.config import TransformerConfig
+from models.embeddings import place_ids
+from models.outputs import EncoderOutput
+from models.stack import Encoder, visible_groups
+from ops.masks import padding_mask, segment_mask
+
+
+class Transformer(Encoder):
+    """A bidirectional encoder with dense attention: time and memory grow with the square of the length.
+
+    Source: Vaswani et al. 2017, section 3; Devlin et al. 2019, section 3.
+    """
+
+    def __init__(self, cfg: TransformerConfig, *, rngs: nnx.Rngs):
+        super().__init__(cfg, [SelfAttention(cfg, rngs=rngs) for _ in range(cfg.depth)], rngs=rngs)
+
+    def __call__(
+        self,
+        input_ids: Int[Array, "B S"],
+        *,
+        attention_mask: Int[Array, "B S"] | None = None,
+        token_type_ids: Int[Array, "B S"] | None = None,
+        position_ids: Int[Array, "#B S"] | None = None,
+        segment_ids: Int[Array, "B S"] | None = None,
+        rngs: nnx.Rngs | None = None,
+    ) -> EncoderOutput:
+        """`attention_mask` is 1 at real tokens. `segment_ids` number the documents packed in a row, 0 for padding, and
+        no token sees another document. Without `rngs` nothing is dropped out.
+
+        Raises:
+          InputError: while tracing, for a row longer than a learned position table, or token types that the net lacks.
+        """
+        places = place_ids(self.cfg, input_ids, position_ids)
+        view = DenseView(
+            mask=visible_pairs(input_ids, attention_mask, segment_ids),
+            places=places if self.cfg.positions == "rotary" else None,
+        )
+        return EncoderOutput(self.encode(input_ids, places, token_type_ids, view, rngs))
+
+
+def visible_pairs(
+    input_ids: Int[Array, "B S"], attention_mask: Int[Array, "B S"] | None, segment_ids: Int[Array, "B S"] | None
+) -> Bool[Array, "B #T S"] | None:
+    """The smallest mask that says it: none, one row of keys, or all pairs."""
+    if segment_ids is not None:
+        return segment_mask(visible_groups(input_ids, attention_mask, segment_ids))
+    return None if attention_mask is None else padding_mask(attention_mask != 0)

@@ -1,0 +1,84 @@
+"""Dense attention: the Transformer's path, and the oracle that the sliding-window attention is tested against."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from ops.dropout import keep_mask, keep_probability, seed_words
+from ops.masks import longformer_mask, segment_mask, token_groups
+
+MASKED = -1e30  # below every score, yet finite: a difference of two of them is 0 and not NaN
+
+
+def dot_product_attention(
+    q: Float[Array, "B T H K"],
+    k: Float[Array, "B S H K"],
+    v: Float[Array, "B S H K"],
+    *,
+    mask: Bool[Array, "B T S"] | Bool[Array, "B 1 S"] | Bool[Array, "1 T S"] | None = None,
+    dropout_rate: float = 0.0,
+    dropout_key: Array | None = None,
+) -> Float[Array, "B T H K"]:
+    """softmax(q k^T / sqrt(K)) v for each head, over the keys that `mask` lets a query see.
+
+    The softmax is in float32 (float64 for float64 inputs). A query that sees no key gives zeros, with finite gradients.
+    Dropout falls on the probabilities.
+
+    Source: Vaswani et al. 2017, sections 3.2.1 and 3.2.2.
+    """
+    exact = jnp.promote_types(q.dtype, jnp.float32)
+    scores = jnp.einsum(
+        "bthk,bshk->bhts", q * jnp.asarray(q.shape[-1] ** -0.5, q.dtype), k, preferred_element_type=exact
+    )
+    weights = masked_softmax(scores, None if mask is None else mask[:, None])
+    if dropout_key is not None and dropout_rate > 0:
+        weights = drop_weights(weights, dropout_rate, dropout_key)
+    return jnp.einsum("bhts,bshk->bthk", weights.astype(v.dtype), v, preferred_element_type=exact).astype(v.dtype)
+
+
+def masked_softmax(scores: Float[Array, "B H T S"], see: Bool[Array, "#B #H #T #S"] | None) -> Float[Array, "B H T S"]:
+    """Softmax over the keys that `see` allows; zeros where it allows none."""
+    if see is not None:
+        scores = jnp.where(see, scores, MASKED)
+    # The floor lies far above MASKED: a row with nothing to see has exp(MASKED / 2) = 0 everywhere, and a total of 0.
+    top = jnp.maximum(jax.lax.stop_gradient(scores).max(-1, keepdims=True), MASKED / 2)
+    weights = jnp.exp(scores - top)
+    total = weights.sum(-1, keepdims=True)
+    return weights / jnp.where(total > 0, total, 1.0)
+
+
+def drop_weights(weights: Float[Array, "B H T S"], rate: float, key: Array) -> Float[Array, "B H T S"]:
+    """Dropout by absolute (example, head, query, key), the coordinates that every attention here uses."""
+    B, H, T, S = weights.shape
+    rows = attention_rows(B, H, jnp.arange(T), length=T)
+    keep = keep_mask(seed_words(key), rows, jnp.arange(S)[None, None, None, :], rate=rate)
+    return jnp.where(keep, weights / keep_probability(rate), 0.0)
+
+
+def attention_rows(batch: int, heads: int, queries: Int[Array, "T"], *, length: int) -> Array:
+    """A number for each (example, head, query position): the row coordinate of the dropout mask. [B H T 1]"""
+    example_head = jnp.arange(batch * heads, dtype=jnp.uint32).reshape(batch, heads, 1, 1)
+    return example_head * jnp.uint32(length) + queries.astype(jnp.uint32)[None, None, :, None]
+
+
+def longformer_attention_dense(
+    local: tuple[Float[Array, "B S H K"], Float[Array, "B S H K"], Float[Array, "B S H K"]],
+    wide: tuple[Float[Array, "B S H K"], Float[Array, "B S H K"], Float[Array, "B S H K"]],
+    *,
+    window: int,
+    is_global: Bool[Array, "B S"],
+    real: Bool[Array, "B S"] | None = None,
+    segment_ids: Int[Array, "B S"] | None = None,
+    dropout_rate: float = 0.0,
+    dropout_key: Array | None = None,
+) -> Float[Array, "B S H K"]:
+    """The Longformer's attention with S x S masks; slow on purpose. `local` and `wide` are (q, k, v) of the two projections.
+
+    Source: Beltagy et al. 2020, section 3.1.
+    """
+    groups = token_groups(is_global.shape, real=real, segment_ids=segment_ids)
+    near_key, far_key = (None, None) if dropout_key is None else jax.random.split(dropout_key)
+    near_mask = longformer_mask(groups, is_global, window=window)
+    near = dot_product_attention(*local, mask=near_mask, dropout_rate=dropout_rate, dropout_key=near_key)
+    far = dot_product_attention(*wide, mask=segment_mask(groups), dropout_rate=dropout_rate, dropout_key=far_key)
+    return jnp.where(is_global[:, :, None, None], far, near)

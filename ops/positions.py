@@ -1,0 +1,45 @@
+"""Position signals that are computed and not learned."""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from errors import InputError
+
+
+def sinusoidal_table(length: int, width: int, *, base: float = 10_000.0) -> Float[Array, "S D"]:
+    """Sines in the even columns and cosines in the odd ones, wavelengths from 2 pi to `base` * 2 pi. float32.
+
+    Raises:
+      InputError: if `width` is odd.
+    Source: Vaswani et al. 2017, section 3.5.
+    """
+    if width % 2:
+        raise InputError(f"Sinusoidal positions need an even width, got {width}.")
+    # In float64 on the host: position * rate loses digits in float32 past some thousand positions.
+    angle = np.arange(length)[:, None] / base ** (np.arange(0, width, 2) / width)[None, :]
+    table = np.stack([np.sin(angle), np.cos(angle)], -1).reshape(length, width)
+    return jnp.asarray(table, jnp.float32)
+
+
+def rotary(
+    x: Float[Array, "B S H K"], positions: Int[Array, "B S"], *, base: float = 10_000.0
+) -> Float[Array, "B S H K"]:
+    """Rotate pairs of channels by an angle proportional to the position, so that q . k depends on the distance alone.
+
+    Channel i pairs with channel i + K/2 (the half-rotation of GPT-NeoX, not the interleaved pairs of the paper). The angles
+    are float32, or float64 for float64 inputs.
+
+    Raises:
+      InputError: if K is odd.
+    Source: Su et al. 2021, section 3.2.2, equation 34.
+    """
+    K = x.shape[-1]
+    if K % 2:
+        raise InputError(f"Rotary positions need an even head width, got {K}.")
+    exact = jnp.promote_types(x.dtype, jnp.float32)
+    rates = jnp.asarray(base ** (-np.arange(0, K, 2) / K), exact)
+    angle = positions.astype(exact)[:, :, None, None] * rates[None, None, None, :]  # [B S 1 K/2]
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    low, high = x[..., : K // 2].astype(exact), x[..., K // 2 :].astype(exact)
+    return jnp.concatenate([low * cos - high * sin, high * cos + low * sin], -1).astype(x.dtype)

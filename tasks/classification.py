@@ -1,0 +1,150 @@
+"""Sequence classification of one text or a pair, from the first token's vector (Devlin et al. 2018, section 4.1)."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from data.classification import ClassificationExamples, PadTo, classification_examples
+from data.loader import EvalBatches, Share, TrainBatches
+from data.tokenizer import Tokenizer
+from errors import InputError
+from metrics import binary_f1, confusion_accuracy, macro_f1, majority_baseline
+from ops.losses import cross_entropy_sums
+from tasks.inputs import check_global_tokens, encoder_inputs
+from tasks.task import Answer, Batch, Totals
+from tasks.texts import read_split
+
+
+@dataclass(frozen=True, eq=False)
+class Classification:
+    """One class for each example; scores come from the confusion counts, F1 of class 1 for two classes, else macro F1."""
+
+    config: Any
+    tokenizer: Tokenizer
+    directory: Path
+
+    def __post_init__(self):
+        check_global_tokens(self.config.data.global_tokens)
+        if len(set(self.config.data.classes)) < 2:
+            raise InputError("data.classes must name at least two different classes, as in ('negative', 'positive')")
+
+    @property
+    def head(self) -> dict[str, Any]:
+        return {"classes": len(self.config.data.classes), "dropout_rate": self.config.model.dropout_rate}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        digest = hashlib.sha256(b"".join(self._examples("train").ids))
+        digest.update(self._examples("train").labels.tobytes())
+        return {"tokenizer": self.tokenizer.sha256, "training data": digest.hexdigest()}
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ("input_ids", "attention_mask", "token_type_ids", "global_attention_mask", "labels", "example_weights")
+
+    def train_batch(self, step: int) -> Batch:
+        return self._train_batches.at(step)
+
+    def train_batches(self, step: int) -> Iterator[Batch]:
+        self._train_batches.seek(step)
+        return self._train_batches
+
+    def evaluation_batches(self, split: str) -> Iterable[Batch]:
+        return EvalBatches(self._examples(split), batch_size=self.config.evaluation.batch_size, **self._loading)
+
+    def loss(self, model: nnx.Module, batch: Mapping[str, jax.Array], *, rngs: nnx.Rngs | None) -> Totals:
+        logits, labels = self._logits(model, batch, rngs), batch["labels"]
+        weights = batch.get("example_weights", jnp.ones(labels.shape, jnp.float32))
+        loss, weight = cross_entropy_sums(logits, labels, weights)
+        classes = logits.shape[-1]
+        cell = labels * classes + logits.argmax(-1)  # [B], which entry of confusion[true, predicted] it falls into
+        confusion = jnp.zeros(classes * classes, jnp.float32).at[cell].add(weights)
+        return {"loss": loss, "weight": weight, "confusion": confusion.reshape(classes, classes)}
+
+    def scores(self, totals: Totals) -> dict[str, float]:
+        return {"loss": float(totals["loss"]) / float(totals["weight"])} | _confusion_scores(
+            np.asarray(totals["confusion"])
+        )
+
+    def baseline(self, split: str) -> dict[str, Any]:
+        """Always answering the most frequent class of the training split."""
+        train, there = self._examples("train").labels, self._examples(split).labels
+        confusion = majority_baseline(train, there, len(self.config.data.classes))
+        return {"name": "majority class"} | _confusion_scores(confusion)
+
+    def answers(self, model: nnx.Module, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        return {"probabilities": jax.nn.softmax(self._logits(model, batch, None))}
+
+    def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
+        classes = self.config.data.classes
+        examples = self._examples(split, labelled=False)
+        for batch in EvalBatches(examples, batch_size=self.config.evaluation.batch_size, **self._loading):
+            probabilities = answer(batch)["probabilities"]
+            for row in np.flatnonzero(batch["example_weights"]):
+                yield {
+                    "origin": examples.origins[batch["index"][row]],
+                    "label": classes[int(probabilities[row].argmax())],
+                    "probabilities": {
+                        name: round(float(p), 6) for name, p in zip(classes, probabilities[row], strict=True)
+                    },
+                }
+
+    def samples(self, answer: Answer) -> list[str]:
+        return []
+
+    def _logits(self, model: nnx.Module, batch: Mapping[str, jax.Array], rngs: nnx.Rngs | None) -> jax.Array:
+        return model(batch["input_ids"], rngs=rngs, **encoder_inputs(batch)).logits
+
+    @cached_property
+    def _train_batches(self) -> TrainBatches:
+        return TrainBatches(
+            self._examples("train"),
+            seed=self.config.seed,
+            batch_size=self.config.train.batch_size,
+            ahead=self.config.data.read_ahead,
+            **self._loading,
+        )
+
+    @property
+    def _loading(self) -> dict[str, Any]:
+        data = self.config.data
+        lengths = tuple(sorted(length for length in data.buckets if length < data.length)) + (data.length,)
+        first = self.config.model.name == "longformer" and data.global_tokens == "first"
+        return {
+            "collate": PadTo(lengths, self.tokenizer.pad_id, global_first=first),
+            "vocab_size": self.tokenizer.vocab_size,
+            "share": Share(jax.process_index(), jax.process_count()),
+        }
+
+    @cache  # noqa: B019  (a task lives as long as its process)
+    def _examples(self, split: str, labelled: bool = True) -> ClassificationExamples:
+        data = self.config.data
+        fields = tuple(f for f in (data.text, data.text_pair, data.label if labelled else "") if f)
+        examples = classification_examples(
+            read_split(data, split, fields=fields),
+            self.tokenizer,
+            length=data.length,
+            classes=data.classes,
+            text=data.text,
+            pair=data.text_pair or None,
+            label=data.label if labelled else None,
+        )
+        print(
+            f"{split}: {len(examples)} examples, median {int(np.median(examples.lengths))} tokens, "
+            f"{examples.truncated} cut at {data.length}",
+            flush=True,
+        )
+        return examples
+
+
+def _confusion_scores(confusion: np.ndarray) -> dict[str, float]:
+    f1 = binary_f1(confusion) if len(confusion) == 2 else macro_f1(confusion)
+    return {"accuracy": confusion_accuracy(confusion), "f1": f1}

@@ -1,0 +1,28 @@
+"""Which arrays of a batch are the encoder's, and which tokens look at everything."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from errors import InputError
+
+ENCODER_INPUTS = ("attention_mask", "segment_ids", "token_type_ids", "global_attention_mask")
+GLOBAL_TOKENS = ("none", "first")
+
+
+def encoder_inputs(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of `batch` that every encoder takes by name, beside `input_ids`."""
+    return {name: batch[name] for name in ENCODER_INPUTS if name in batch}
+
+
+def check_global_tokens(choice: str) -> None:
+    if choice not in GLOBAL_TOKENS:
+        raise InputError(f"data.global_tokens={choice!r} is not one of {', '.join(GLOBAL_TOKENS)}")
+
+
+def first_token_global(attention_mask: np.ndarray) -> np.ndarray:
+    """Global attention on the first token of each example that has one, as for classification (Beltagy et al. 2020, section 3.1)."""
+    mask = np.zeros_like(attention_mask)
+    mask[:, 0] = attention_mask[:, 0]
+    return mask

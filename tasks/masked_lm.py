@@ -1,0 +1,241 @@
+"""Masked language modelling as RoBERTa does it: dynamic masks over rows of whole sentences (Liu et al. 2019, section 4)."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from data.loader import EvalBatches, Share, TrainBatches, stack
+from data.masking import mask_tokens, predictions_per_row
+from data.packing import PackedRows, tokenize_and_pack
+from data.tokenizer import Tokenizer
+from data.unigram import token_counts, unigram_nats
+from errors import InputError
+from metrics import perplexity
+from ops.losses import correct_sums, cross_entropy_sums
+from tasks.inputs import check_global_tokens, encoder_inputs, first_token_global
+from tasks.task import Answer, Batch, Totals
+from tasks.texts import read_split
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedLM:
+    """Predict the hidden tokens of packed rows; scores are means over them, in nats."""
+
+    config: Any
+    tokenizer: Tokenizer
+    directory: Path
+    head: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        check_global_tokens(self.config.data.global_tokens)
+        if not 0 < self.config.masking.rate < 1:
+            raise InputError(f"masking.rate={self.config.masking.rate} must lie between 0 and 1")
+        self._masking()  # refuses a tokenizer without a mask token now, not in the middle of the first batch
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {"tokenizer": self.tokenizer.sha256, "training data": _digest(self._rows("train"))}
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        inputs = ["input_ids", "attention_mask"]
+        if not self.config.data.cross_documents:
+            inputs.append("segment_ids")
+        if self._has_global_tokens:
+            inputs.append("global_attention_mask")
+        return (*inputs, "predict_positions", "labels", "label_weights")
+
+    def train_batch(self, step: int) -> Batch:
+        return self._train_batches.at(step)
+
+    def train_batches(self, step: int) -> Iterator[Batch]:
+        self._train_batches.seek(step)
+        return self._train_batches
+
+    def evaluation_batches(self, split: str) -> Iterable[Batch]:
+        return EvalBatches(
+            self._rows(split),
+            batch_size=self.config.evaluation.batch_size,
+            seed=EVALUATION_SEED,
+            transform=self._masked,
+            collate=self._collate,
+            vocab_size=self.tokenizer.vocab_size,
+            share=Share(jax.process_index(), jax.process_count()),
+        )
+
+    def loss(self, model: nnx.Module, batch: Mapping[str, jax.Array], *, rngs: nnx.Rngs | None) -> Totals:
+        logits = self._logits(model, batch, rngs)
+        loss, weight = cross_entropy_sums(logits, batch["labels"], batch["label_weights"])
+        correct, _ = correct_sums(logits, batch["labels"], batch["label_weights"])
+        return {"loss": loss, "weight": weight, "correct": correct}
+
+    def scores(self, totals: Totals) -> dict[str, float]:
+        weight = float(totals["weight"])
+        loss = float(totals["loss"]) / weight
+        return {"loss": loss, "perplexity": perplexity(loss), "accuracy": float(totals["correct"]) / weight}
+
+    def baseline(self, split: str) -> dict[str, Any]:
+        """The unigram distribution of the training rows, and always guessing its most frequent token."""
+        train, there = self._counts("train"), self._counts(split)
+        loss = unigram_nats(train, there, special_ids=self.tokenizer.special_ids)
+        return {
+            "name": "unigram",
+            "loss": loss,
+            "perplexity": perplexity(loss),
+            "accuracy": float(there[train.argmax()] / there.sum()),
+        }
+
+    def answers(self, model: nnx.Module, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        probabilities = jax.nn.softmax(self._logits(model, batch, None))
+        top, ids = jax.lax.top_k(probabilities, self.config.prediction.top)
+        return {"probabilities": top, "ids": ids}
+
+    def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
+        text_field = self.config.data.text
+        records = read_split(self.config.data, split, fields=(text_field,))
+        rows = [self._blank_row(record.values[text_field], origin=record.origin) for record in records]
+        size = self.config.evaluation.batch_size
+        for begin in range(0, len(rows), size):
+            filled = self._fill(answer, rows[begin : begin + size], size)
+            for record, blanks in zip(records[begin : begin + size], filled, strict=True):
+                yield {"origin": record.origin, "text": record.values[text_field], "blanks": blanks}
+
+    def samples(self, answer: Answer) -> list[str]:
+        told = []
+        for text in self.config.prediction.blanks:
+            row = self._blank_row(text, origin="prediction.blanks")
+            for blank in self._fill(answer, [row], self.config.evaluation.batch_size)[0]:
+                guesses = "  ".join(f"{guess['token']!r} {guess['probability']:.0%}" for guess in blank)
+                told.append(f"{text!r}\n      {guesses}")
+        return told
+
+    def _logits(self, model: nnx.Module, batch: Mapping[str, jax.Array], rngs: nnx.Rngs | None) -> jax.Array:
+        inputs = encoder_inputs(batch)
+        return model(batch["input_ids"], predict_positions=batch["predict_positions"], rngs=rngs, **inputs).logits
+
+    @cached_property
+    def _train_batches(self) -> TrainBatches:
+        return TrainBatches(
+            self._rows("train"),
+            seed=self.config.seed,
+            batch_size=self.config.train.batch_size,
+            transform=self._masked,
+            collate=self._collate,
+            vocab_size=self.tokenizer.vocab_size,
+            share=Share(jax.process_index(), jax.process_count()),
+            ahead=self.config.data.read_ahead,
+        )
+
+    @cache  # noqa: B019  (a task lives as long as its process)
+    def _rows(self, split: str) -> PackedRows:
+        data = self.config.data
+        texts = [record.values[data.text] for record in read_split(data, split, fields=(data.text,))]
+        rows = tokenize_and_pack(
+            texts,
+            self.tokenizer,
+            length=data.length,
+            mode=data.packing,
+            cache_dir=data.cache or self.directory / "rows",
+        )
+        print(f"{split}: {rows}", flush=True)
+        return rows
+
+    @cache  # noqa: B019
+    def _counts(self, split: str) -> np.ndarray:
+        return token_counts(self._rows(split), self.tokenizer.vocab_size, special_ids=self.tokenizer.special_ids)
+
+    @property
+    def _has_global_tokens(self) -> bool:
+        return self.config.model.name == "longformer" and self.config.data.global_tokens == "first"
+
+    def _masking(self) -> dict[str, Any]:
+        settings = self.config.masking
+        return {
+            "rate": settings.rate,
+            "mask_id": self.tokenizer.mask_id,
+            "vocab_size": self.tokenizer.vocab_size,
+            "special_ids": self.tokenizer.special_ids,
+            "starts_word": self.tokenizer.starts_word if settings.whole_words else None,
+            "predictions": self._predictions,
+        }
+
+    @property
+    def _predictions(self) -> int:
+        return predictions_per_row(self.config.masking.rate, self.config.data.length)
+
+    def _masked(self, row: Batch, rng: np.random.Generator) -> Batch:
+        return mask_tokens(row, rng, **self._masking())
+
+    def _collate(self, rows, longest: int | None = None) -> Batch:
+        batch = stack(rows)
+        if self._has_global_tokens:
+            batch["global_attention_mask"] = first_token_global(batch["attention_mask"])
+        return batch
+
+    def _blank_row(self, text: str, *, origin: str) -> Batch:
+        """One row for a text that a person wrote, its <mask> tokens to be filled in.
+
+        Raises:
+          InputError: no blank, more blanks than a row can answer, or a text longer than a row.
+        """
+        length = self.config.data.length
+        mask = self.tokenizer.token(self.tokenizer.mask_id)
+        ids = np.concatenate(
+            [[self.tokenizer.cls_id], self.tokenizer.encode(text, specials=True), [self.tokenizer.sep_id]]
+        )
+        blanks = np.flatnonzero(ids == self.tokenizer.mask_id)
+        if not 1 <= len(blanks) <= self._predictions:
+            raise InputError(
+                f"{origin}: a text to fill in needs 1 to {self._predictions} times {mask}, this one has {len(blanks)}"
+            )
+        if len(ids) > length:
+            raise InputError(
+                f"{origin}: the text has {len(ids)} tokens and a row holds {length}; shorten it or raise data.length"
+            )
+        row = {"input_ids": np.full(length, self.tokenizer.pad_id, np.int32), "segment_ids": np.zeros(length, np.int32)}
+        row["input_ids"][: len(ids)] = ids
+        row["segment_ids"][: len(ids)] = 1
+        positions = np.zeros(self._predictions, np.int32)
+        positions[: len(blanks)] = blanks
+        return row | {
+            "attention_mask": row["segment_ids"],
+            "predict_positions": positions,
+            "labels": np.zeros_like(positions),
+            "label_weights": (np.arange(self._predictions) < len(blanks)).astype(np.float32),
+        }
+
+    def _fill(self, answer: Answer, rows: list[Batch], size: int) -> list[list[list[dict[str, Any]]]]:
+        """For each row, for each of its blanks, the likeliest tokens; the batch is padded to `size` rows, one compiled shape."""
+        batch = self._collate(rows + rows[-1:] * (size - len(rows)))
+        found = answer(batch)
+        filled = []
+        for number, row in enumerate(rows):
+            count = int(row["label_weights"].sum())
+            filled.append(
+                [self._guesses(found["ids"][number, b], found["probabilities"][number, b]) for b in range(count)]
+            )
+        return filled
+
+    def _guesses(self, ids: np.ndarray, probabilities: np.ndarray) -> list[dict[str, Any]]:
+        return [
+            {"token": self.tokenizer.decode([i], specials=True), "probability": round(float(p), 6)}
+            for i, p in zip(ids.tolist(), probabilities, strict=True)
+        ]
+
+
+def _digest(rows: PackedRows) -> str:
+    digest = hashlib.sha256(str(rows.length).encode())
+    for array in (rows.tokens, rows.row_starts, rows.segment_starts):
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
+
+
+EVALUATION_SEED = 0
+"""Held-out masks are the same for every run, whatever its seed: losses of two runs can be compared."""

@@ -1,0 +1,59 @@
+"""What the training engine asks of a task. The loop knows this protocol and nothing else of the work it does."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+from flax import nnx
+
+Batch = dict[str, np.ndarray]
+"""One batch on the host: every array has the examples on its first axis."""
+
+Totals = dict[str, Any]
+"""Sums over examples; totals of two batches are added entry by entry. Always holds "loss" and "weight"."""
+
+Answer = Callable[[Batch], dict[str, np.ndarray]]
+"""Runs `Task.answers` on the model at hand, on the device."""
+
+
+class Task(Protocol):
+    """A task joins batches, a model, a loss and scores. Implementations are frozen dataclasses."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What a resumed run must find unchanged, by name: digests of the tokenizer and of the training data."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the arrays that the device needs; a batch may hold others, for the host."""
+
+    def train_batch(self, step: int) -> Batch:
+        """This process's part of the global batch of optimizer step `step` (0 = first); a pure function of `step`."""
+
+    def train_batches(self, step: int) -> Iterator[Batch]:
+        """The batches of steps `step`, `step + 1`, ..., prepared ahead; never ends."""
+
+    def evaluation_batches(self, split: str) -> Iterable[Batch]:
+        """One pass over a split; examples that only fill the last batch carry no weight."""
+
+    def loss(self, model: nnx.Module, batch: Mapping[str, jax.Array], *, rngs: nnx.Rngs | None) -> Totals:
+        """Sums, never means, so that micro-batches, devices and ragged last batches add up exactly.
+
+        `totals["loss"]` is differentiated and divided by `totals["weight"]`. `rngs=None` turns dropout off.
+        """
+
+    def scores(self, totals: Totals) -> dict[str, float]:
+        """The numbers that people read, from the totals of a split or of some steps."""
+
+    def baseline(self, split: str) -> dict[str, float]:
+        """Scores that a model which ignores its input would reach: the chance level to print beside each result."""
+
+    def answers(self, model: nnx.Module, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        """What the model says of each example of a batch."""
+
+    def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
+        """One JSON object for each example of a split, in its order."""
+
+    def samples(self, answer: Answer) -> list[str]:
+        """A few lines that let a person see what the model has learned."""

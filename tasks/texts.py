@@ -1,0 +1,87 @@
+"""The texts that a config's data section names, and the tokenizer that goes with them."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from data.records import Record, read_records
+from data.stdlib import read_stdlib
+from data.tokenizer import Tokenizer
+from errors import InputError
+
+SOURCES = ("stdlib", "files", "tfds")
+SPLITS = ("train", "validation", "test")
+
+
+def read_split(settings: Any, split: str, *, fields: Sequence[str]) -> Sequence[Record]:
+    """The records of `split` of the config's data section, each with all of `fields`.
+
+    Raises:
+      InputError: an unknown source, a split that the config does not name, or whatever is wrong with the files.
+    """
+    if settings.source not in SOURCES:
+        raise InputError(f"data.source={settings.source!r} is not one of {', '.join(SOURCES)}")
+    if split not in SPLITS:
+        raise InputError(f"there is no split {split!r}; choose one of {', '.join(SPLITS)}")
+    place = settings[split]
+    if not place:
+        raise InputError(f"data.{split} is empty: say which file or split it is, or choose another split")
+    if settings.source == "files":
+        return read_records(place, columns=settings.columns, fields=fields, documents=settings.documents)
+    if settings.source == "tfds":
+        from data.tfds import read_tfds  # tensorflow-datasets is slow to import
+
+        return read_tfds(settings.name, split=place, data_dir=settings.directory or None, fields=fields)
+    corpus = read_stdlib(max_bytes=settings.max_bytes or None)
+    if place not in ("train", "validation"):
+        raise InputError(f"data.{split}={place!r}: the standard library has the splits train and validation")
+    if tuple(fields) != ("text",):
+        raise InputError(
+            f"the standard library has no {', '.join(f for f in fields if f != 'text')}; set data.source to files or tfds"
+        )
+    return getattr(corpus, place)
+
+
+def load_tokenizer(config: Any, directory: Path, *, inherited: Path | None) -> Tokenizer:
+    """The run's tokenizer: the one already in its directory, else the one named, else that of `init_from`, else a new one.
+
+    A new one is trained on the training split, once; a resumed run always finds it in the directory.
+
+    Raises:
+      InputError: the tokenizer named differs from that of `init_from`, whose weights would then mean other words.
+    """
+    own = directory / "tokenizer"
+    if own.is_dir():
+        return Tokenizer.load(own)
+    settings = config.tokenizer
+    tokenizer = Tokenizer.load(inherited) if inherited else None
+    if settings.path:
+        named = Tokenizer.load(settings.path)
+        if tokenizer and named.sha256 != tokenizer.sha256:
+            raise InputError(
+                f"tokenizer.path={settings.path} differs from the tokenizer that {inherited.parent} was trained with; leave it empty"
+            )
+        tokenizer = named
+    if tokenizer is None:
+        records = read_split(config.data, "train", fields=_text_fields(config.data))
+        limited = _up_to(
+            (record.values[field] for record in records for field in _text_fields(config.data)),
+            settings.train_characters,
+        )
+        tokenizer = Tokenizer.train(settings.kind, limited, vocab_size=settings.vocab_size)
+    tokenizer.save(own)
+    return tokenizer
+
+
+def _text_fields(settings: Any) -> tuple[str, ...]:
+    return tuple(field for field in (settings.text, settings.text_pair) if field)
+
+
+def _up_to(texts: Iterable[str], characters: int) -> list[str]:
+    taken, left = [], characters
+    for text in texts:
+        if left <= 0:
+            break
+        taken.append(text[:left])
+        left -= len(text)
+    return taken

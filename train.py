@@ -1,0 +1,109 @@
+"""The one entry: reads a config, builds the parts it names, and trains, evaluates or predicts.
+
+python train.py --config=configs/quickstart.py
+python train.py --config=configs/quickstart.py --config.mode=evaluate
+"""
+
+import dataclasses
+import difflib
+import os
+import sys
+from pathlib import Path
+
+import jax
+
+from configs import command_line
+from errors import InputError
+from models import HEADS, MODELS
+from tasks import TASKS, load_tokenizer
+from training import loop, report, run_directory
+from training.mesh import make_mesh, replicated
+from training.state import Skeleton
+from training.weights import check_complete, finished_source, starting_source
+
+
+def main(argv: list[str]) -> None:
+    config = command_line.parse(argv)
+    mode = pick({"train": train, "evaluate": evaluate, "predict": predict}, config.mode, key="mode")
+    if config.compilation_cache:
+        jax.config.update("jax_compilation_cache_dir", os.path.expanduser(config.compilation_cache))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    directory = Path(config.workdir)
+    with run_directory.held(directory):
+        mode(config, directory)
+
+
+def train(config, directory: Path) -> None:
+    run_directory.claim(directory, config.to_dict())
+    run = build(config, directory, starting_source(config))
+    run_directory.write_environment(directory)
+    state, scores = loop.train(run)
+    report.finish_training(run, state.params, scores)
+
+
+def evaluate(config, directory: Path) -> None:
+    source = finished_source(config)
+    run = build(config, directory, source)
+    params = check_complete(run.given_params, run.skeleton, directory=source.directory)
+    report.evaluation(run, params, split=config.evaluation.split, step=source.step, origin=source.directory)
+
+
+def predict(config, directory: Path) -> None:
+    source = finished_source(config)
+    run = build(config, directory, source)
+    params = check_complete(run.given_params, run.skeleton, directory=source.directory)
+    report.prediction(run, params, split=config.prediction.split, step=source.step, origin=source.directory)
+
+
+def build(config, directory: Path, source) -> loop.Run:
+    """Every part of a run, checked; nothing is compiled yet."""
+    net_config, net = pick(MODELS, config.model.name, key="model.name")
+    head, make_task = pick(HEADS, config.task, key="task"), pick(TASKS, config.task, key="task")
+    mesh = make_mesh(config.mesh.data)
+    tokenizer = load_tokenizer(config, directory, inherited=source.tokenizer if source else None)
+    sizes = model_sizes(config.model, net_config, vocab_size=tokenizer.vocab_size)
+    task = make_task(config, tokenizer, directory)
+    skeleton = Skeleton(lambda rngs: head(net(sizes, rngs=rngs), rngs=rngs, **task.head))
+    given = source.params(replicated(mesh)) if source else None
+    return loop.Run(task, skeleton, mesh, config, directory, given, report.process_start())
+
+
+def model_sizes(settings, net_config: type, *, vocab_size: int):
+    """The net's own frozen dataclass from the config's model section; one window serves all layers."""
+    values = settings.to_dict() | {"vocab_size": vocab_size}
+    if len(values["windows"]) == 1:
+        values["windows"] = tuple(values["windows"]) * values["depth"]
+    return net_config(**{field.name: values[field.name] for field in dataclasses.fields(net_config)})
+
+
+def pick(table: dict, name: str, *, key: str):
+    """`table[name]`, or an InputError that lists what there is."""
+    if name not in table:
+        close = difflib.get_close_matches(name, table, n=1)
+        meant = f"; did you mean {close[0]!r}?" if close else ""
+        raise InputError(f"{key}={name!r} is not one of {', '.join(table)}{meant}")
+    return table[name]
+
+
+def told_in_one_sentence(error: Exception) -> str | None:
+    """What to print instead of a traceback; None for a defect of ours."""
+    if isinstance(error, (InputError, FloatingPointError)):
+        return str(error)
+    if "No space left on device" in str(error):
+        return f"the disk is full ({error}); free some space and start the same command again: it goes on from the last checkpoint"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return None
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv)
+    except KeyboardInterrupt:
+        sys.exit("interrupted; start the same command again: it goes on from the last checkpoint")
+    except Exception as error:
+        told = told_in_one_sentence(error)
+        if told is None:
+            raise
+        print(f"train.py: {' '.join(told.split())}", file=sys.stderr)
+        sys.exit(2)

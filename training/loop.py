@@ -1,0 +1,233 @@
+"""The one loop. Its order is law: step, journal, evaluate, save, and only then draw the next batch."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from errors import InputError
+from tasks.task import Answer, Batch, Task
+from training.checkpoint import Checkpoints, check_disk_space
+from training.journal import Journal
+from training.mesh import check_batch_size, put_batch, replicated
+from training.optimizer import make_optimizer, make_schedule
+from training.state import Skeleton, TrainState, initial_state, transfer
+from training.step import make_answer, make_evaluate, make_train_step, with_tally
+
+
+@dataclass(frozen=True)
+class Run:
+    """The parts that one command works with; built by train.py before anything is compiled."""
+
+    task: Task
+    skeleton: Skeleton
+    mesh: Mesh
+    config: Any
+    directory: Path
+    given_params: dict[str, jax.Array] | None  # of another run: where training starts, or what is evaluated
+    started: float  # time.time() when the process began
+
+
+def train(run: Run) -> tuple[TrainState, dict[str, float]]:
+    """Trains to `config.train.steps`, going on from the newest checkpoint in the directory; returns the last scores too."""
+    config = run.config
+    check_batch_size(
+        run.mesh, name="train.batch_size", size=config.train.batch_size, accumulation=config.train.accumulation
+    )
+    check_batch_size(run.mesh, name="evaluation.batch_size", size=config.evaluation.batch_size)
+    schedule = make_schedule(config.optimizer, steps=config.train.steps)
+    optimizer = make_optimizer(config.optimizer, schedule)
+    step_fn = make_train_step(run.task, run.skeleton, optimizer, mesh=run.mesh, log_every=config.log.every)
+    state_like = jax.eval_shape(lambda: initial_state(run.skeleton, optimizer, key=jax.random.key(config.seed)))
+    check_disk_space(run.directory, state_like, checkpoints=config.checkpoint.keep + 2)
+    first = put_batch(_device_part(run.task, run.task.train_batch(0)), run.mesh, accumulation=config.train.accumulation)
+    state_like = jax.eval_shape(lambda state, batch: with_tally(step_fn, state, batch), state_like, first)
+
+    checkpoints = Checkpoints(run.directory / "checkpoints", keep=config.checkpoint.keep, best=config.checkpoint.best)
+    state, start = _restore_or_start(run, checkpoints, optimizer, state_like)
+    journal = Journal(
+        run.directory,
+        config.log,
+        steps=config.train.steps,
+        start=start,
+        config=config.to_dict(),
+        active=jax.process_index() == 0,
+    )
+    try:
+        return _steps(run, state, start, step_fn, schedule, checkpoints, journal)
+    finally:
+        journal.close()
+        checkpoints.close()
+
+
+def _restore_or_start(run: Run, checkpoints: Checkpoints, optimizer, like: TrainState) -> tuple[TrainState, int]:
+    """The newest checkpoint; else fresh weights, those of `init_from` put over them."""
+    sharding = replicated(run.mesh)
+    latest = checkpoints.latest()
+    if latest is not None:
+        saved, here = checkpoints.about(latest)["identity"], dict(run.task.identity)
+        differ = [name for name in here if saved.get(name) != here[name]]
+        if differ:
+            raise InputError(
+                f"{run.directory} cannot go on: {' and '.join(differ)} changed since its checkpoint {latest}; "
+                "put the old back, or start in a fresh workdir"
+            )
+        return checkpoints.restore(latest, like, sharding), latest
+
+    def fresh(key, given):
+        state = initial_state(run.skeleton, optimizer, key=key)
+        params = state.params | given
+        tally = {name: jnp.zeros(leaf.shape, leaf.dtype) for name, leaf in like.tally.items()}
+        return replace(state, params=params, opt_state=optimizer.init(params), tally=tally)
+
+    given: dict[str, jax.Array] = {}
+    if run.given_params is not None:
+        report = transfer(run.given_params, run.skeleton.shapes)
+        given = {name: run.given_params[name] for name in report.taken}
+        print(report.told(), flush=True)
+    return jax.jit(fresh, out_shardings=sharding)(jax.random.key(run.config.seed), given), 0
+
+
+def _steps(run: Run, state, start, step_fn, schedule, checkpoints: Checkpoints, journal: Journal):
+    config, task = run.config, run.task
+    last = config.train.steps
+    evaluate = make_evaluate(task, run.skeleton, mesh=run.mesh)
+    clock = _Clock(run.started)
+    pending: tuple[int, Any] | None = (
+        None  # the tally of a step already dispatched; read once the next one is under way
+    )
+    scores: dict[str, float] = {}
+
+    def write_pending() -> None:
+        nonlocal pending
+        if pending is not None:
+            step, tally = pending
+            pending = None
+            _write_line(task, journal, step, tally, float(schedule(step - 1)), clock)
+
+    batches: Iterator[Batch] = task.train_batches(start) if start < last else iter(())
+    for step in range(start + 1, last + 1):
+        with clock.waiting():
+            host_batch = next(batches)
+            batch = put_batch(_device_part(task, host_batch), run.mesh, accumulation=config.train.accumulation)
+        state = step_fn(state, batch)
+        if step == start + 1:
+            jax.block_until_ready(state.step)
+            journal.speed(step, {"seconds_to_first_step": time.time() - run.started})
+            clock.restart()
+        clock.count(host_batch)
+        write_pending()
+        if step % config.log.every == 0 or step == last:
+            pending = step, jax.tree.map(jnp.copy, state.tally)  # a copy, since the next step is given the original
+        at_end = step == last
+        if step % config.evaluation.every == 0 or at_end:
+            write_pending()
+            with clock.paused():
+                scores = evaluate_split(run, state.params, "validation", evaluate)
+            journal.metrics(step, "validation", scores)
+        if step % config.checkpoint.every == 0 or at_end:
+            write_pending()
+            journal.flush()
+            fresh_scores = scores if step % config.evaluation.every == 0 or at_end else {}
+            with clock.paused():
+                checkpoints.save(state, step=step, identity=task.identity, scores=fresh_scores)
+                journal.plot(baseline=None)
+    checkpoints.wait()
+    if not scores and (best := checkpoints.latest()) is not None:  # nothing was left to do
+        scores = checkpoints.about(best)["scores"]
+    return state, scores
+
+
+def _write_line(task: Task, journal: Journal, step: int, tally, learning_rate: float, clock: "_Clock") -> None:
+    totals = jax.device_get(tally)
+    values = task.scores(totals) | {
+        "learning_rate": learning_rate,
+        "gradient_norm": float(totals["gradient_norm"] / totals["steps"]),
+    }
+    if not math.isfinite(values["loss"]):
+        raise FloatingPointError(
+            f"the training loss is {values['loss']} at step {step}; the last checkpoint is untouched"
+        )
+    journal.metrics(step, "train", values)
+    speed = clock.read()
+    journal.speed(step, speed)
+    journal.progress(step, loss=f"{values['loss']:.3f}", tokens_per_s=f"{speed['tokens_per_second']:,.0f}")
+
+
+def evaluate_split(run: Run, params, split: str, evaluate) -> dict[str, float]:
+    """Scores over one pass of a split, every example once."""
+    totals: Any = None
+    limit = run.config.evaluation.batches
+    for number, host_batch in enumerate(run.task.evaluation_batches(split)):
+        if limit and number == limit:
+            break
+        part = evaluate(params, put_batch(_device_part(run.task, host_batch), run.mesh))
+        totals = part if totals is None else jax.tree.map(jnp.add, totals, part)
+    if totals is None:
+        raise InputError(f"the {split} split has no example to evaluate")
+    return run.task.scores(jax.device_get(totals))
+
+
+def answerer(run: Run, params) -> Answer:
+    """`answer(host batch) -> answers on the host`."""
+    compiled = make_answer(run.task, run.skeleton, mesh=run.mesh)
+
+    def answer(batch: Batch) -> dict[str, np.ndarray]:
+        return jax.device_get(compiled(params, put_batch(_device_part(run.task, batch), run.mesh)))
+
+    return answer
+
+
+def _device_part(task: Task, batch: Batch) -> Batch:
+    return {name: batch[name] for name in task.columns if name in batch}
+
+
+class _Clock:
+    """Tokens per second and the share of time spent waiting for data, since the last reading; evaluations left out."""
+
+    def __init__(self, started: float):
+        self._started = started
+        self.restart()
+
+    def restart(self) -> None:
+        self._since, self._waited, self._out, self._tokens, self._steps = time.monotonic(), 0.0, 0.0, 0, 0
+
+    def waiting(self) -> "_Stopwatch":
+        return _Stopwatch(self, "_waited")
+
+    def paused(self) -> "_Stopwatch":
+        return _Stopwatch(self, "_out")
+
+    def count(self, batch: Batch) -> None:
+        self._tokens += int(np.sum(batch["attention_mask"]))
+        self._steps += 1
+
+    def read(self) -> dict[str, float]:
+        now = time.monotonic()
+        spent = max(now - self._since - self._out, 1e-9)
+        values = {
+            "seconds": time.time() - self._started,
+            "tokens_per_second": self._tokens / spent,
+            "step_seconds": spent / max(self._steps, 1),
+            "data_wait_share": self._waited / spent,
+        }
+        self.restart()
+        return values
+
+
+class _Stopwatch:
+    def __init__(self, clock: _Clock, field: str):
+        self._clock, self._field = clock, field
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        setattr(self._clock, self._field, getattr(self._clock, self._field) + time.monotonic() - self._began)

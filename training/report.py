@@ -1,0 +1,110 @@
+"""What a command says when it is done, for a person, and the files that say it for a program."""
+
+import json
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import psutil
+
+from training.checkpoint import Checkpoints
+from training.journal import draw_loss
+from training.loop import Run, answerer, evaluate_split
+from training.run_directory import write_result
+from training.step import make_evaluate
+
+
+def finish_training(run: Run, params: dict[str, jax.Array], scores: dict[str, float]) -> None:
+    """Scores beside the baseline, a few samples, the loss curve, where everything lies, and what to run next."""
+    baseline = run.task.baseline("validation")
+    _record(run, "validation", run.config.train.steps, scores, baseline)
+    print(f"\nvalidation after {run.config.train.steps} steps")
+    _print_scores(scores, baseline)
+    if samples := run.task.samples(answerer(run, params)):
+        print("\nwhat it has learned")
+        print("\n".join(f"  {line}" for line in samples))
+    if run.config.log.plot and jax.process_index() == 0:
+        draw_loss(run.directory, baseline=(baseline["name"], baseline["loss"]) if "loss" in baseline else None)
+    print(f"\nwritten to {run.directory}")
+    for name, what in FILES.items():
+        if (run.directory / name).exists():
+            print(f"  {name:<16} {what}")
+    best = _best_step(run)
+    print(f"\nnext (on the best checkpoint, step {best})")
+    for mode, why in (("evaluate", "score it again"), ("predict", "write its answers to a file")):
+        print(f"  {_command(mode)}   # {why}")
+
+
+FILES = {
+    "loss.png": "the loss curve",
+    "metrics.jsonl": "every number of the curve, one object a line",
+    "speed.jsonl": "tokens per second and time spent waiting for data",
+    "tensorboard": "the same for TensorBoard",
+    "checkpoints": "model, optimizer, random state and data position",
+    "tokenizer": "tokenizer.json",
+    "config.json": "the resolved config",
+}
+
+
+def evaluation(run: Run, params: dict[str, jax.Array], *, split: str, step: int, origin: Path) -> None:
+    """Scores one split and writes result_SPLIT.json."""
+    scores = evaluate_split(run, params, split, make_evaluate(run.task, run.skeleton, mesh=run.mesh))
+    baseline = run.task.baseline(split)
+    path = _record(run, split, step, scores, baseline)
+    print(f"{split} split, checkpoint {step} of {origin}")
+    _print_scores(scores, baseline)
+    print(f"written to {path}")
+
+
+def prediction(run: Run, params: dict[str, jax.Array], *, split: str, step: int, origin: Path) -> None:
+    """Writes one JSON object a line for each example of a split; the file appears whole or not at all."""
+    path = Path(run.config.prediction.output or run.directory / "predictions.jsonl")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    count = 0
+    with open(fresh, "w", encoding="utf-8") as file:
+        for line in run.task.predictions(answerer(run, params), split):
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            count += 1
+    os.replace(fresh, path)
+    print(f"{count} predictions of checkpoint {step} of {origin} written to {path}")
+
+
+def process_start() -> float:
+    """When this process began, as `time.time()` counts; imports lie after it."""
+    return psutil.Process().create_time()
+
+
+def _record(run: Run, split: str, step: int, scores: dict[str, float], baseline: dict[str, Any]) -> Path:
+    result = {
+        "split": split,
+        "step": step,
+        **scores,
+        "baseline": baseline,
+        "wall_seconds": round(time.time() - run.started, 1),
+    }
+    return write_result(run.directory, result)
+
+
+def _print_scores(scores: dict[str, float], baseline: dict[str, Any]) -> None:
+    for name, value in scores.items():
+        beside = f"   ({baseline['name']}: {baseline[name]:.4g})" if name in baseline else ""
+        print(f"  {name:<12} {value:.4g}{beside}")
+
+
+def _best_step(run: Run) -> int | None:
+    settings = run.config.checkpoint
+    checkpoints = Checkpoints(run.directory / "checkpoints", keep=settings.keep, best=settings.best, read_only=True)
+    try:
+        return checkpoints.best()
+    finally:
+        checkpoints.close()
+
+
+def _command(mode: str) -> str:
+    words = [word for word in sys.argv[1:] if not word.lstrip("-").startswith("config.mode")]
+    return shlex.join(["python", Path(sys.argv[0]).name, *words, f"--config.mode={mode}"])

@@ -1,0 +1,153 @@
+"""The work directory: which run it belongs to, and what is written beside the checkpoints."""
+
+import contextlib
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from errors import InputError
+
+FREE_TO_CHANGE = (
+    "mode",
+    "workdir",
+    "compilation_cache",
+    "log",
+    "evaluation",
+    "prediction",
+    "mesh",
+    "data.read_ahead",
+    "data.cache",
+)
+"""Keys that a resumed run may change, since they do not decide what it computes (but `evaluation.every` does: see `claim`)."""
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "tokenizers", "tensorflow-datasets", "numpy")
+
+
+def claim(directory: Path, config: dict[str, Any]) -> None:
+    """Makes `directory` the place of the run that `config` describes, or finds that it already is.
+
+    Raises:
+      InputError: the directory holds another run (the keys that differ are named), or files of something else.
+    """
+    stored = directory / "config.json"
+    if stored.exists():
+        there = flatten(json.loads(stored.read_text(encoding="utf-8")))
+        here = flatten(json.loads(json.dumps(config)))
+        differ = [
+            key
+            for key in sorted(there.keys() | here.keys())
+            if there.get(key) != here.get(key) and not _may_change(key)
+        ]
+        if differ:
+            told = "; ".join(f"{key} was {there.get(key)!r} and is {here.get(key)!r}" for key in differ[:4])
+            more = f" (and {len(differ) - 4} more)" if len(differ) > 4 else ""
+            raise InputError(
+                f"{directory} holds another run: {told}{more}; choose another --config.workdir or delete it"
+            )
+        return
+    if directory.exists() and (not directory.is_dir() or any(p.name != "lock" for p in directory.iterdir())):
+        raise InputError(f"{directory} exists and holds no run of this project; choose another --config.workdir")
+    directory.mkdir(parents=True, exist_ok=True)
+    _write_json(stored, config)
+
+
+def _may_change(key: str) -> bool:
+    return key != "evaluation.every" and any(key == free or key.startswith(f"{free}.") for free in FREE_TO_CHANGE)
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """The config of the run in `directory`.
+
+    Raises:
+      InputError: there is none.
+    """
+    path = directory / "config.json"
+    if not path.exists():
+        raise InputError(f"{directory} is no work directory: it has no config.json")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@contextlib.contextmanager
+def held(directory: Path) -> Iterator[None]:
+    """Keeps a second process out of `directory`; the lock goes with the process, however it ends."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with open(directory / "lock", "w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"another process is running in {directory}; wait for it, or choose another --config.workdir"
+            ) from error
+        yield
+
+
+def write_environment(directory: Path) -> None:
+    """environment.json: commit, package versions, devices, command; a list, one entry for each start of the run."""
+    path = directory / "environment.json"
+    starts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    commit, dirty = _commit()
+    starts.append(
+        {
+            "commit": commit,
+            "dirty": dirty,
+            "versions": {"python": sys.version.split()[0]} | {name: metadata.version(name) for name in PACKAGES},
+            "devices": [device.device_kind for device in jax.devices()],
+            "cpu": _cpu(),
+            "cores": os.cpu_count(),
+            "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        }
+    )
+    _write_json(path, starts)
+
+
+def write_result(directory: Path, result: dict[str, Any]) -> Path:
+    """result.json of a train run or an evaluation."""
+    path = directory / f"result_{result['split']}.json"
+    _write_json(path, result)
+    return path
+
+
+def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _commit() -> tuple[str, bool]:
+    here = Path(__file__).resolve().parent
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", *words], cwd=here, capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain"))
+    except (OSError, subprocess.SubprocessError):  # a copy without git, or git not installed
+        return "unknown", True
+
+
+def _cpu() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    names = (
+        [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        if cpuinfo.exists()
+        else []
+    )
+    return names[0] if names else "unknown"
+
+
+def _write_json(path: Path, value: Any) -> None:
+    """All or nothing: a kill or a full disk leaves the file that was there."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    os.replace(fresh, path)

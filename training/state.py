@@ -1,0 +1,105 @@
+"""Everything that a run carries from one optimizer step to the next."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from errors import InputError
+
+BuildModel = Callable[[nnx.Rngs], nnx.Module]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class TrainState:
+    """A pytree; `tally` holds the totals since the last line of the journal, so that a resumed run writes the same line."""
+
+    step: jax.Array  # optimizer steps done
+    params: dict[str, jax.Array]  # by dotted path
+    opt_state: optax.OptState
+    key: jax.Array  # typed PRNG key of the whole run; the key of a step is folded in from it, never reused
+    tally: dict[str, jax.Array]
+
+
+class Skeleton:
+    """A model without its parameters: joins a flat dict of them back into an `nnx.Module` inside a traced function."""
+
+    def __init__(self, build_model: BuildModel):
+        self._build = build_model
+        self._graph, shapes = nnx.split(nnx.eval_shape(lambda: build_model(nnx.Rngs(0))))
+        self._paths = {".".join(map(str, path)): path for path, _ in nnx.to_flat_state(shapes)}
+        self.shapes = {
+            ".".join(map(str, path)): jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+            for path, leaf in nnx.to_flat_state(shapes)
+        }
+
+    def join(self, params: Mapping[str, jax.Array]) -> nnx.Module:
+        nested: dict[Any, Any] = {}
+        for name, path in self._paths.items():
+            branch = nested
+            for part in path[:-1]:
+                branch = branch.setdefault(part, {})
+            branch[path[-1]] = params[name]
+        return nnx.merge(self._graph, nested)
+
+    def initial(self, key: jax.Array) -> dict[str, jax.Array]:
+        """Fresh parameters; pure, so it may be compiled with the shardings wanted of its result."""
+        state = nnx.state(self._build(nnx.Rngs(key)))
+        return {".".join(map(str, path)): leaf[...] for path, leaf in nnx.to_flat_state(state)}
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(leaf.size for leaf in self.shapes.values())
+
+
+def initial_state(skeleton: Skeleton, optimizer: optax.GradientTransformation, *, key: jax.Array) -> TrainState:
+    """Step 0; `tally` is empty until `with_tally` gives it its entries."""
+    init_key, run_key = jax.random.split(key)
+    params = skeleton.initial(init_key)
+    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), run_key, {})
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """How the weights of another run went into this one, every parameter named."""
+
+    taken: tuple[str, ...]
+    fresh: tuple[str, ...]  # in this model, not in that one: keep their initial values
+    unused: tuple[str, ...]  # in that model, not in this one
+
+    def told(self) -> str:
+        lines = [f"init_from: {len(self.taken)} parameters taken"]
+        if self.fresh:
+            lines.append(f"  fresh here: {', '.join(self.fresh)}")
+        if self.unused:
+            lines.append(f"  not used: {', '.join(self.unused)}")
+        return "\n".join(lines)
+
+
+def transfer(source: Mapping[str, Any], target: Mapping[str, Any]) -> Transfer:
+    """Which parameters of `source` go into `target`: those of the same path.
+
+    Raises:
+      InputError: a parameter of the same name has another shape, or nothing under `encoder.` matches.
+    """
+    shared = [name for name in target if name in source]
+    unequal = [n for n in shared if source[n].shape != target[n].shape]
+    if unequal:
+        told = "; ".join(
+            f"{n} has shape {tuple(source[n].shape)} there and {tuple(target[n].shape)} here" for n in unequal[:5]
+        )
+        more = f" and {len(unequal) - 5} more" if len(unequal) > 5 else ""
+        raise InputError(f"init_from holds a model of other sizes: {told}{more}")
+    missing = [n for n in target if n.startswith("encoder.") and n not in source]
+    if missing:
+        raise InputError(
+            f"init_from holds another model: it lacks {len(missing)} parameters of this encoder, such as {', '.join(missing[:3])}"
+        )
+    return Transfer(
+        tuple(shared), tuple(n for n in target if n not in source), tuple(n for n in source if n not in target)
+    )
