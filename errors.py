@@ -4,6 +4,6 @@
 class InputError(ValueError):
     """Bad input, told in one sentence: the file, line or key at fault and what to do about it.
 
-    `train.py` prints the sentence and exits with status 2; a traceback would only hide it. Anything else that is raised is
-    a defect of ours and keeps its traceback.
+    `train.py` prints the sentence and exits with status 2; a traceback would only hide it. Anything else that is raised
+    is a defect of ours and keeps its traceback.
     """

@@ -21,6 +21,8 @@ from training.mesh import make_mesh, replicated
 from training.state import Skeleton
 from training.weights import check_complete, finished_source, starting_source
 
+GOES_ON = "it goes on from the last checkpoint"
+
 
 def main(argv: list[str]) -> None:
     config = command_line.parse(argv)
@@ -90,7 +92,7 @@ def told_in_one_sentence(error: Exception) -> str | None:
     if isinstance(error, (InputError, FloatingPointError)):
         return str(error)
     if "No space left on device" in str(error):
-        return f"the disk is full ({error}); free some space and start the same command again: it goes on from the last checkpoint"
+        return f"the disk is full ({error}); free some space and start the same command again: {GOES_ON}"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     return None
@@ -100,7 +102,7 @@ if __name__ == "__main__":
     try:
         main(sys.argv)
     except KeyboardInterrupt:
-        sys.exit("interrupted; start the same command again: it goes on from the last checkpoint")
+        sys.exit(f"interrupted; start the same command again: {GOES_ON}")
     except Exception as error:
         told = told_in_one_sentence(error)
         if told is None:

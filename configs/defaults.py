@@ -82,7 +82,7 @@ def _data() -> ConfigDict:
     data.columns = ()  # names of the columns of a .csv or .tsv file without a header line; () = the first line names them
     data.max_bytes = 0  # at most this much of the standard library is used; 0 = all (stdlib)
     data.length = 512  # S, tokens in a row (masked_lm) or the length at which a text is cut (classification)
-    data.buckets = ()  # shorter lengths to which a batch may be padded, tokens; each is compiled once (classification)
+    data.buckets = ()  # shorter lengths a batch may be padded to; each compiles once (classification)
     data.packing = "full_sentences"  # full_sentences (rows of whole sentences) | stream (rows cut anywhere)
     data.cross_documents = False  # attention crosses the documents packed into a row, as in RoBERTa
     data.global_tokens = "first"  # tokens with global attention: none | first (longformer)

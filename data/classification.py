@@ -19,7 +19,7 @@ class ClassificationExamples:
     `lengths` counts each example's tokens, `truncated` the examples that lost some; `origins` are "file:line".
     """
 
-    ids: tuple[Int[np.ndarray, " n"], ...]
+    ids: tuple[Int[np.ndarray, " _"], ...]
     second_starts: tuple[int, ...] | None  # where a pair's second text begins
     labels: Int[np.ndarray, " N"] | None
     lengths: Int[np.ndarray, " N"]

@@ -1,19 +1,20 @@
 """Batches whose content is a function of (seed, step) alone, on any number of processes, after any resume.
 
-The stream of examples has no end: position p is example `order[p]`, where each epoch of n positions is a permutation of
-the n examples. Batch s holds positions s*B to (s+1)*B - 1, so an epoch's remainder opens the next batch and none is
-lost. An example's randomness comes from (seed, p), so it is drawn anew in each epoch. Grain does the permuting and the
-reading ahead.
+The stream of examples has no end: position p is example `order(p)` (data.order), where each epoch of n positions is a
+permutation of the n examples. Batch s holds positions s*B to (s+1)*B - 1, so an epoch's remainder opens the next batch
+and none is lost. An example's randomness comes from (seed, p), so it is drawn anew in each epoch. Grain reads ahead.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import grain
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Int, Shaped
 
+from data.order import Order
 from errors import InputError
 
 Example = dict[str, Any]
@@ -22,9 +23,9 @@ Transform = Callable[[Example, np.random.Generator], Example]
 Collate = Callable[[Sequence[Example], int | None], Batch]
 
 
+@runtime_checkable
 class Source(Protocol):
-    """Random access to examples. A source whose examples differ in length also has `lengths`, an array of tokens per
-    example."""
+    """Random access to examples; where they differ in length, `lengths` is an array of tokens per example."""
 
     def __len__(self) -> int: ...
 
@@ -76,8 +77,6 @@ class TrainBatches:
     ):
         if not len(source):
             raise InputError("there is no training example: the source is empty")
-        if not 0 <= seed < 1 << 32:
-            raise InputError(f"the data seed must lie in [0, 2**32), got {seed}")
         self._identity = {"seed": seed, "batch_size": batch_size, "examples": len(source)}
         self._batches = _Batches(source, seed, batch_size, transform, _Finish(collate, vocab_size), share)
         self._options = grain.ReadOptions(num_threads=min(ahead, 1), prefetch_buffer_size=ahead)
@@ -101,7 +100,7 @@ class TrainBatches:
 
     def indices(self, step: int) -> list[int]:
         """The source's examples in the global batch of `step`, for naming it in a report."""
-        return self._batches.indices(step)
+        return self._batches.indices(step, range(self._identity["batch_size"])).tolist()
 
     def seek(self, step: int) -> None:
         """Make `step` the next step."""
@@ -152,13 +151,12 @@ class EvalBatches:
             raise InputError("there is no example to evaluate: the source is empty")
         finish = _Finish(collate, vocab_size)
         self._batches = _Batches(source, seed, batch_size, transform, finish, share, shuffled=False)
-        self._count = -(-len(source) // batch_size)
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._batches)
 
     def __iter__(self) -> Iterator[Batch]:
-        return (self._batches[step] for step in range(self._count))
+        return (self._batches[step] for step in range(len(self)))
 
 
 class _Finish:
@@ -173,41 +171,38 @@ class _Finish:
         if self.vocab_size is not None and ids is not None and (ids.min() < 0 or ids.max() >= self.vocab_size):
             row, place = np.argwhere((ids < 0) | (ids >= self.vocab_size))[0]
             raise InputError(
-                f"example {indices[row]} of the data has token id {ids[row, place]} at place {place}, outside the vocabulary "
-                f"of {self.vocab_size}; use the tokenizer and the model that belong together"
+                f"example {indices[row]} of the data has token id {ids[row, place]} at place {place}, outside the "
+                f"vocabulary of {self.vocab_size}; use the tokenizer and the model that belong together"
             )
         return batch
 
 
 class _Batches(grain.MapDataset):
-    """Batches by step. Unshuffled, the stream ends: positions past the end are filler."""
+    """Batches by step, in random order without end, or in order with filler past the end."""
 
     def __init__(self, source, seed, batch_size, transform, finish, share, *, shuffled=True):
         super().__init__()
         self._source, self._transform, self._finish = source, transform, finish
         self._seed, self._batch_size, self._rows = seed, batch_size, share.rows(batch_size)
         self._lengths = getattr(source, "lengths", None)
-        self._shuffled = shuffled
-        self._order = grain.MapDataset.range(len(source))
-        if shuffled:
-            self._order = self._order.seed(seed).shuffle().repeat()
+        self._order = Order(len(source), seed) if shuffled else None
 
     def __len__(self) -> int:
-        return len(self._order) // self._batch_size
+        return sys.maxsize // self._batch_size if self._order else -(-len(self._source) // self._batch_size)
 
-    def indices(self, step: int) -> list[int]:
-        first = step * self._batch_size
-        last = len(self._order) - 1
-        return [int(self._order[min(p, last)]) for p in range(first, first + self._batch_size)]
+    def indices(self, step: int, rows: range) -> Int[np.ndarray, " b"]:
+        positions = step * self._batch_size + np.asarray(rows)
+        return self._order(positions) if self._order else np.minimum(positions, len(self._source) - 1)
 
     def __getitem__(self, step: int) -> Batch:
-        every = self.indices(step)
-        longest = None if self._lengths is None else int(max(self._lengths[i] for i in every))
-        indices = [every[row] for row in self._rows]
+        longest = None
+        if self._lengths is not None:
+            longest = int(np.max(np.asarray(self._lengths)[self.indices(step, range(self._batch_size))]))
+        indices = self.indices(step, self._rows).tolist()
         positions = [step * self._batch_size + row for row in self._rows]
         examples = [self._example(i, p) for i, p in zip(indices, positions, strict=True)]
         batch = self._finish(examples, indices, longest)
-        return batch if self._shuffled else self._weighted(batch, positions)
+        return batch if self._order else self._weighted(batch, positions)
 
     def _example(self, index: int, position: int) -> Example:
         example = self._source[index]
@@ -216,7 +211,7 @@ class _Batches(grain.MapDataset):
         return self._transform(example, np.random.default_rng((self._seed, position)))
 
     def _weighted(self, batch: Batch, positions: Sequence[int]) -> Batch:
-        weights = (np.asarray(positions) < len(self._order)).astype(np.float32)
+        weights = (np.asarray(positions) < len(self._source)).astype(np.float32)
         batch = {**batch, "example_weights": weights}
         if "label_weights" in batch:
             labels = batch["label_weights"]

@@ -74,24 +74,27 @@ def _choose_words(
     starts[1:] |= np.diff(positions) > 1
     begins = np.flatnonzero(starts)
     sizes = np.diff(np.append(begins, len(positions)))
-    taken, left = [], count
-    for word in rng.permutation(len(begins)):
+    order = rng.permutation(len(begins))
+    totals = np.cumsum(sizes[order])
+    fitting = int(np.searchsorted(totals, count, side="right"))
+    taken = np.zeros(len(begins), bool)
+    taken[order[:fitting]] = True
+    left = count - (totals[fitting - 1] if fitting else 0)
+    for word in order[fitting:]:
+        if not left:
+            break
         if sizes[word] <= left:
-            taken.append(np.arange(begins[word], begins[word] + sizes[word]))
+            taken[word] = True
             left -= sizes[word]
-            if not left:
-                break
-    return positions[np.sort(np.concatenate(taken))] if taken else positions[:0]
+    return positions[np.repeat(taken, sizes)]
 
 
 def _random_ordinary(
     count: int, vocab_size: int, special_ids: Int[np.ndarray, " n"], rng: np.random.Generator
 ) -> Int[np.ndarray, " count"]:
-    """Uniform over the ids that are not special: draw a rank, then step over every special id at or below it."""
-    ids = rng.integers(0, vocab_size - len(special_ids), count)
-    for special in special_ids:
-        ids += ids >= special
-    return ids
+    """Uniform over the ids that are not special: draw a rank among them, then step over the special ids before it."""
+    ranks = rng.integers(0, vocab_size - len(special_ids), count)
+    return ranks + np.searchsorted(special_ids - np.arange(len(special_ids)), ranks, side="right")
 
 
 def _padded(values: np.ndarray, length: int, dtype: type) -> np.ndarray:

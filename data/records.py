@@ -1,5 +1,4 @@
-"""Local files into records: .txt, .jsonl, .csv and .tsv, each also gzipped. Every record is kept or the file is
-refused."""
+"""Local files into records: .txt, .jsonl, .csv, .tsv, also gzipped. Every record is kept or the file is refused."""
 
 import csv
 import glob
@@ -34,14 +33,14 @@ class Record:
 def read_records(
     path: str | os.PathLike, *, columns: Sequence[str] = (), fields: Sequence[str] = (), documents: str = "file"
 ) -> list[Record]:
-    """Read a file, every file in a directory (hidden ones and other kinds are passed over), or a glob, in sorted order.
+    r"""Read a file, every file in a directory (passing over hidden ones and other kinds), or a glob, in sorted order.
 
     - .txt: {"text": ...}, one record per file, per paragraph (blank lines between) or per line, as `documents` says.
     - .jsonl: one object per line; blank lines are no records.
     - .csv, .tsv: the first line names the columns, unless `columns` does. A .csv quotes as RFC 4180; a .tsv does not
       quote at all.
 
-    All text is UTF-8, with or without a byte-order mark; "\\r\\n" is read as "\\n". Every record must have `fields`.
+    All text is UTF-8, with or without a byte-order mark; "\r\n" is read as "\n". Every record must have `fields`.
 
     Raises:
       InputError: one sentence with the file and line, for anything that cannot be read in full.
@@ -77,7 +76,7 @@ def _files(path: str | os.PathLike) -> list[Path]:
     for file in found:
         if not _kind(file):
             raise InputError(
-                f"{file}: cannot tell what this is; its name should end in {', '.join(SUFFIXES)} or one of these and .gz"
+                f"{file}: cannot tell what this is; its name should end in {', '.join(SUFFIXES)}, or .gz after that"
             )
     return found
 

@@ -25,8 +25,7 @@ VALIDATION_SHARE = 20  # one file in 20
 
 @dataclass(frozen=True)
 class StdlibCorpus:
-    """Documents in the order of their relative paths, which are their origins; `unreadable` files had no text
-    encoding."""
+    """Documents sorted by relative path, which is their origin; `unreadable` files were not in their encoding."""
 
     train: tuple[Record, ...]
     validation: tuple[Record, ...]
@@ -39,8 +38,7 @@ class StdlibCorpus:
 
 
 def read_stdlib(*, max_bytes: int | None = None, root: str | os.PathLike | None = None) -> StdlibCorpus:
-    """Sources and docs below the running Python's library directory (the base installation's, in a virtual
-    environment).
+    """Sources and docs below the running Python's library directory (in a virtual environment, its base's).
 
     A file's split depends on the sha256 of its relative path alone. `max_bytes` keeps files in the order of that
     digest, each that still fits, so that a smaller corpus is part of a larger one.

@@ -20,8 +20,11 @@ FORMAT = "array_record"
 
 
 @dataclass(frozen=True)
-class TfdsSource:
-    """Examples of one split: dicts of the chosen fields, byte strings decoded as UTF-8."""
+class TfdsSource(Sequence[Record]):
+    """The records of one split, read when asked for; byte strings are decoded as UTF-8.
+
+    Their origin is "name/split:index", the index from 0 within the split as asked for.
+    """
 
     source: Any
     fields: tuple[str, ...]
@@ -30,13 +33,13 @@ class TfdsSource:
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def __getitem__(self, index: int | slice) -> Record | list[Record]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        index = range(len(self))[index]  # counts from the end, and raises IndexError, as a list does
         example = self.source[index]
-        return {field: self._plain(example[field], field, index) for field in self.fields}
-
-    def records(self) -> list[Record]:
-        """All of it in memory, with "name/split:index" (from 0) as the origin."""
-        return [Record(self[i], f"{self.name}:{i}") for i in range(len(self))]
+        values = {field: self._plain(example[field], field, index) for field in self.fields}
+        return Record(values, f"{self.name}:{index}")
 
     def _plain(self, value: Any, field: str, index: int) -> Any:
         if not isinstance(value, bytes):
@@ -71,6 +74,7 @@ def read_tfds(
     if not builder.is_prepared():
         if not prepare:
             raise InputError(f"{name} is not prepared in {builder.data_path}; {_how_to_prepare(name)}")
+        builder = _builder(name, data_dir, file_format=FORMAT)
         _prepare(builder, name)
     _refuse_unknown(name, "split", re.split(r"\W", split)[0], builder.info.splits)
     for field in fields:
@@ -80,23 +84,24 @@ def read_tfds(
     except NotImplementedError as error:
         stored = builder.info.file_format
         raise InputError(
-            f"{name} in {builder.data_path} is stored as {getattr(stored, 'value', stored)}, which cannot be read at random; "
-            f"prepare it again in another directory: {_how_to_prepare(name)}"
+            f"{name} in {builder.data_path} is stored as {getattr(stored, 'value', stored)}, which cannot be read at "
+            f"random; prepare it again in another directory: {_how_to_prepare(name)}"
         ) from error
     except (ValueError, AssertionError) as error:
         raise InputError(f"{name} has no split {split!r}: {_first_line(error)}") from error
     return TfdsSource(source, tuple(fields), f"{name}/{split}")
 
 
-def _builder(name: str, data_dir: str | Path | None) -> Any:
+def _builder(name: str, data_dir: str | Path | None, **options: str) -> Any:
     import tensorflow_datasets as tfds
 
-    options = {} if data_dir is None else {"data_dir": str(data_dir)}
+    if data_dir is not None:
+        options["data_dir"] = str(data_dir)
     for group in ("", *GROUPS):
         if group:
             importlib.import_module(f"tensorflow_datasets.{group}")
         try:
-            return tfds.builder(name, file_format=FORMAT, **options)
+            return tfds.builder(name, **options)
         except tfds.core.DatasetNotFoundError:
             continue
         except (ValueError, AssertionError, TypeError) as error:

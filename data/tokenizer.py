@@ -1,5 +1,4 @@
-"""One small face over Hugging Face `tokenizers`: text to ids and back, and the few facts that a model needs of a
-vocabulary."""
+"""One small face over Hugging Face `tokenizers`: text to ids and back, and what a model asks of a vocabulary."""
 
 import hashlib
 import json
@@ -45,8 +44,7 @@ class Tokenizer:
 
     @classmethod
     def train(cls, kind: str, texts: Iterable[str], *, vocab_size: int) -> "Tokenizer":
-        """Learn a vocabulary of at most `vocab_size` tokens (fewer if the texts are short); see
-        `data.tokenizer_training`.
+        """Learn a vocabulary of at most `vocab_size` tokens, fewer if the texts are short: `data.tokenizer_training`.
 
         Raises:
           InputError: for an unknown kind, a vocabulary too small for its alphabet, or no text.
@@ -73,23 +71,22 @@ class Tokenizer:
         ids = self._reading_specials.encode(text, add_special_tokens=False).ids
         return np.asarray(ids, np.int32)
 
-    def encode_batch(self, texts: Sequence[str]) -> list[Int[np.ndarray, " n"]]:
+    def encode_batch(self, texts: Sequence[str]) -> list[Int[np.ndarray, " _"]]:
         """`encode` for many texts at once, on all cores."""
         parts, owners = _parts(texts)
         encoded = self._backend.encode_batch_fast(parts, add_special_tokens=False)
         ids = [np.asarray(e.ids, np.int32) for e in encoded]
         return _joined(ids, owners, len(texts))
 
-    def encode_with_starts(self, texts: Sequence[str]) -> list[tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]]:
-        """For each text its ids, and for each id the character of the text where the token starts (never
-        decreasing)."""
+    def encode_with_starts(self, texts: Sequence[str]) -> list[tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]]]:
+        """For each text its ids, and for each id the character where it starts (never decreasing)."""
         parts, owners = _parts(texts)
         encoded = self._backend.encode_batch(parts, add_special_tokens=False)
         ids = _joined([np.asarray(e.ids, np.int32) for e in encoded], owners, len(texts))
         starts, begin, last = [], 0, -1
         for part, owner, e in zip(parts, owners, encoded, strict=True):
             begin = 0 if owner != last else begin
-            offsets = np.asarray(e.offsets, np.int64).reshape(-1, 2)[:, 0] + begin
+            offsets = np.fromiter((a for a, _ in e.offsets), np.int64, len(e)) + begin
             starts.append(np.maximum.accumulate(offsets))
             begin, last = begin + len(part), owner
         return list(zip(ids, _joined(starts, owners, len(texts)), strict=True))

@@ -76,7 +76,7 @@ def place_ids(
     length = input_ids.shape[1]
     if cfg.positions == "learned" and length > cfg.max_positions:
         raise InputError(
-            f"A sequence of {length} tokens is longer than max_positions {cfg.max_positions}: "
-            "cut the sequence, or raise max_positions."
+            f"a sequence of {length} tokens is longer than max_positions {cfg.max_positions}: "
+            "cut the sequence, or raise max_positions"
         )
     return jnp.broadcast_to(jnp.arange(length)[None] if position_ids is None else position_ids, input_ids.shape)

@@ -78,7 +78,7 @@ class SequenceClassifier(nnx.Module):
 
     def __init__(self, encoder: Encoder, *, classes: int, dropout_rate: float, rngs: nnx.Rngs):
         if classes < 2:
-            raise InputError(f"classes must be at least 2, got {classes}.")
+            raise InputError(f"classes must be at least 2, got {classes}")
         self.encoder = encoder
         self.head = ClassificationHead(encoder.cfg, classes=classes, dropout_rate=dropout_rate, rngs=rngs)
 

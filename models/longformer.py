@@ -37,8 +37,8 @@ class Longformer(Encoder):
     ) -> EncoderOutput:
         """As `Transformer`; `global_attention_mask` is 1 at the tokens that see, and are seen by, their whole document.
 
-        Under `jax.jit` a mask's values are unknown here: call `ops.global_tokens.check_global_count` on a batch first, or
-        tokens beyond `cfg.max_global_tokens` stay local without a word.
+        Under `jax.jit` a mask's values are unknown here: call `ops.global_tokens.check_global_count` on a batch first,
+        or tokens beyond `cfg.max_global_tokens` stay local without a word.
 
         Raises:
           InputError: as `Transformer`; and outside `jax.jit`, for more global tokens than `cfg.max_global_tokens`.

@@ -27,9 +27,8 @@ def dot_product_attention(
     Source: Vaswani et al. 2017, sections 3.2.1 and 3.2.2.
     """
     exact = jnp.promote_types(q.dtype, jnp.float32)
-    scores = jnp.einsum(
-        "bthk,bshk->bhts", q * jnp.asarray(q.shape[-1] ** -0.5, q.dtype), k, preferred_element_type=exact
-    )
+    q = q * jnp.asarray(q.shape[-1] ** -0.5, q.dtype)
+    scores = jnp.einsum("bthk,bshk->bhts", q, k, preferred_element_type=exact)
     weights = masked_softmax(scores, None if mask is None else mask[:, None])
     if dropout_key is not None and dropout_rate > 0:
         weights = drop_weights(weights, dropout_rate, dropout_key)
@@ -56,7 +55,7 @@ def drop_weights(weights: Float[Array, "B H T S"], rate: float, key: Array) -> F
 
 
 def attention_rows(batch: int, heads: int, queries: Int[Array, "T"], *, length: int) -> Array:
-    """A number for each (example, head, query position): the row coordinate of the dropout mask. [B H T 1]"""
+    """A number for each (example, head, query position): the row coordinate [B H T 1] of the dropout mask."""
     example_head = jnp.arange(batch * heads, dtype=jnp.uint32).reshape(batch, heads, 1, 1)
     return example_head * jnp.uint32(length) + queries.astype(jnp.uint32)[None, None, :, None]
 
@@ -72,7 +71,9 @@ def longformer_attention_dense(
     dropout_rate: float = 0.0,
     dropout_key: Array | None = None,
 ) -> Float[Array, "B S H K"]:
-    """The Longformer's attention with S x S masks; slow on purpose. `local` and `wide` are (q, k, v) of the two projections.
+    """The Longformer's attention with S x S masks; slow on purpose.
+
+    `local` and `wide` are the (q, k, v) of the two projections. Dropout falls where the sliding-window form puts it.
 
     Source: Beltagy et al. 2020, section 3.1.
     """

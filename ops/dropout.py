@@ -7,7 +7,7 @@ blocked attention draws the same mask as a dense one. It is no source of randomn
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, UInt32
+from jaxtyping import Array, Bool, Float, Integer, UInt32
 
 from errors import InputError
 
@@ -26,13 +26,9 @@ def seed_words(key: Array) -> UInt32[Array, "2"]:
 
 
 def keep_mask(
-    seed: UInt32[Array, "2"],
-    rows: Int[Array, "*rows"] | UInt32[Array, "*rows"],
-    columns: Int[Array, "*columns"],
-    *,
-    rate: float,
+    seed: UInt32[Array, "2"], rows: Integer[Array, "..."], columns: Integer[Array, "..."], *, rate: float
 ) -> Bool[Array, "..."]:
-    """True where an element stays. `rows` and `columns` are coordinates of equal rank that broadcast against each other."""
+    """True where an element stays. `rows` and `columns` are coordinates that broadcast against each other."""
     row = rows.astype(jnp.uint32)
     first = _mix(row * jnp.uint32(_GOLDEN) + seed[0])  # two words per row: rows agree with probability 2**-64
     second = _mix(row ^ seed[1])

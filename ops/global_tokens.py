@@ -1,7 +1,7 @@
 """Global tokens: found in the data, gathered to a fixed number of slots, and attended with their own projections.
 
-A jitted program has static shapes, so the global tokens of each example go to `cap` slots in order of position. A global
-token beyond the cap would silently become an ordinary token: call `check_global_count` on the host for every batch.
+A jitted program has static shapes, so the global tokens of each example go to `cap` slots in order of position. A
+global token beyond the cap would silently become an ordinary one: call `check_global_count` on the host for every batch.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from ops.dropout import keep_mask, keep_probability, seed_words
 
 
 class GlobalTokens(NamedTuple):
-    """The slots of each example: `index` is the token's position (0 in an unused slot), `used` says whether the slot holds one."""
+    """The slots of each example: the position of the token in a slot (0 if unused), and whether the slot is used."""
 
     index: Int[Array, "B G"]
     used: Bool[Array, "B G"]
@@ -79,9 +79,8 @@ def global_attention(
     exact = jnp.promote_types(q.dtype, jnp.float32)
     own = take_rows(groups, tokens) * tokens.used  # [B G]
     see = (own[:, :, None] == groups[:, None, :]) & (own != 0)[:, :, None]  # [B G S]
-    scores = jnp.einsum(
-        "bghk,bshk->bhgs", q * jnp.asarray(q.shape[-1] ** -0.5, q.dtype), k, preferred_element_type=exact
-    )
+    q = q * jnp.asarray(q.shape[-1] ** -0.5, q.dtype)
+    scores = jnp.einsum("bghk,bshk->bhgs", q, k, preferred_element_type=exact)
     weights = masked_softmax(scores, see[:, None])
     if dropout_key is not None and dropout_rate > 0:
         weights = _drop(weights, tokens, dropout_rate, dropout_key)
@@ -89,7 +88,7 @@ def global_attention(
 
 
 def _drop(weights: Float[Array, "B H G S"], tokens: GlobalTokens, rate: float, key: Array) -> Float[Array, "B H G S"]:
-    B, H, G, S = weights.shape
+    B, H, _, S = weights.shape
     rows = jax.vmap(lambda at, first: first + at.astype(jnp.uint32)[None, :, None])(
         tokens.index, attention_rows(B, H, jnp.zeros(1, jnp.int32), length=S)
     )

@@ -27,7 +27,7 @@ def rotary(
 ) -> Float[Array, "B S H K"]:
     """Rotate pairs of channels by an angle proportional to the position, so that q . k depends on the distance alone.
 
-    Channel i pairs with channel i + K/2 (the half-rotation of GPT-NeoX, not the interleaved pairs of the paper). The angles
+    Channel i pairs with channel i + K/2 (the half-rotation of GPT-NeoX, not the paper's interleaved pairs). The angles
     are float32, or float64 for float64 inputs.
 
     Raises:

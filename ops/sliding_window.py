@@ -90,13 +90,20 @@ def longformer_attention(
     groups: Int[Array, "B S"],
     dropout_rate: float = 0.0,
     dropout_key: Array | None = None,
+    block: int = 256,
 ) -> Float[Array, "B S H K"]:
     """The Longformer's attention: `sliding_window_attention` of `local` (q, k, v), with `global_attention` of `wide` (q at
     the global rows, k, v: the global projections) at the rows of the global `tokens`.
     """
     near_key, far_key = (None, None) if dropout_key is None else jax.random.split(dropout_key)
     near = sliding_window_attention(
-        *local, window=window, groups=groups, tokens=tokens, dropout_rate=dropout_rate, dropout_key=near_key
+        *local,
+        window=window,
+        groups=groups,
+        tokens=tokens,
+        dropout_rate=dropout_rate,
+        dropout_key=near_key,
+        block=block,
     )
     far = global_attention(*wide, tokens, groups, dropout_rate=dropout_rate, dropout_key=far_key)
     return put_rows(near, far, tokens)

@@ -25,7 +25,7 @@ from tasks.texts import read_split
 
 @dataclass(frozen=True, eq=False)
 class Classification:
-    """One class for each example; scores come from the confusion counts, F1 of class 1 for two classes, else macro F1."""
+    """One class for each example. Scores come from confusion counts; F1 is that of class 1 of two, else macro F1."""
 
     config: Any
     tokenizer: Tokenizer
@@ -116,7 +116,7 @@ class Classification:
     @property
     def _loading(self) -> dict[str, Any]:
         data = self.config.data
-        lengths = tuple(sorted(length for length in data.buckets if length < data.length)) + (data.length,)
+        lengths = (*sorted(length for length in data.buckets if length < data.length), data.length)
         first = self.config.model.name == "longformer" and data.global_tokens == "first"
         return {
             "collate": PadTo(lengths, self.tokenizer.pad_id, global_first=first),

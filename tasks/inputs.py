@@ -22,7 +22,7 @@ def check_global_tokens(choice: str) -> None:
 
 
 def first_token_global(attention_mask: np.ndarray) -> np.ndarray:
-    """Global attention on the first token of each example that has one, as for classification (Beltagy et al. 2020, section 3.1)."""
+    """Global attention on the first token of each example, as for classification (Beltagy et al. 2020, section 3.1)."""
     mask = np.zeros_like(attention_mask)
     mask[:, 0] = attention_mask[:, 0]
     return mask

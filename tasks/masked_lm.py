@@ -1,4 +1,4 @@
-"""Masked language modelling as RoBERTa does it: dynamic masks over rows of whole sentences (Liu et al. 2019, section 4)."""
+"""Masked language modelling as RoBERTa does it: dynamic masks, rows of whole sentences (Liu et al. 2019, section 4)."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -212,7 +212,7 @@ class MaskedLM:
         }
 
     def _fill(self, answer: Answer, rows: list[Batch], size: int) -> list[list[list[dict[str, Any]]]]:
-        """For each row, for each of its blanks, the likeliest tokens; the batch is padded to `size` rows, one compiled shape."""
+        """For each row, for each of its blanks, the likeliest tokens. The batch is padded to `size` rows: one shape."""
         batch = self._collate(rows + rows[-1:] * (size - len(rows)))
         found = answer(batch)
         filled = []

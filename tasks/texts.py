@@ -37,13 +37,14 @@ def read_split(settings: Any, split: str, *, fields: Sequence[str]) -> Sequence[
         raise InputError(f"data.{split}={place!r}: the standard library has the splits train and validation")
     if tuple(fields) != ("text",):
         raise InputError(
-            f"the standard library has no {', '.join(f for f in fields if f != 'text')}; set data.source to files or tfds"
+            f"the standard library has no {', '.join(f for f in fields if f != 'text')}; set data.source to "
+            "files or tfds"
         )
     return getattr(corpus, place)
 
 
 def load_tokenizer(config: Any, directory: Path, *, inherited: Path | None) -> Tokenizer:
-    """The run's tokenizer: the one already in its directory, else the one named, else that of `init_from`, else a new one.
+    """The run's tokenizer: the one in its directory, else the one named, else that of `init_from`, else a new one.
 
     A new one is trained on the training split, once; a resumed run always finds it in the directory.
 
@@ -59,7 +60,8 @@ def load_tokenizer(config: Any, directory: Path, *, inherited: Path | None) -> T
         named = Tokenizer.load(settings.path)
         if tokenizer and named.sha256 != tokenizer.sha256:
             raise InputError(
-                f"tokenizer.path={settings.path} differs from the tokenizer that {inherited.parent} was trained with; leave it empty"
+                f"tokenizer.path={settings.path} differs from the tokenizer that {inherited.parent} was trained with; "
+                "leave it empty"
             )
         tokenizer = named
     if tokenizer is None:

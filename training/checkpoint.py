@@ -22,8 +22,8 @@ LOWER_IS_BETTER = ("loss", "perplexity")
 class Checkpoints:
     """The checkpoints of one work directory, written in the background, each by one atomic rename.
 
-    A checkpoint has three items: `params` (flat, by dotted path), `rest` (optimizer state, key, step, tally) and `about`
-    (JSON: step, the identity of the data, validation scores).
+    A checkpoint has three items: `params` (flat, by dotted path), `rest` (optimizer state, key, step, tally) and
+    `about` (JSON: step, the identity of the data, validation scores).
     """
 
     def __init__(self, directory: Path, *, keep: int, best: str, read_only: bool = False):
@@ -48,7 +48,7 @@ class Checkpoints:
         return self._sign * scores[self._best]
 
     def save(self, state: TrainState, *, step: int, identity: Mapping[str, Any], scores: Mapping[str, float]) -> None:
-        """Starts saving and returns; the arrays may be donated at once. `scores` are those of this very step, or empty."""
+        """Starts saving and returns; the arrays may be donated at once. `scores`: of this very step, or empty."""
         rest = {f.name: getattr(state, f.name) for f in dataclasses.fields(state) if f.name != "params"}
         about = {"step": step, "identity": dict(identity), "scores": dict(scores)}
         self._manager.save(

@@ -36,7 +36,7 @@ class Run:
 
 
 def train(run: Run) -> tuple[TrainState, dict[str, float]]:
-    """Trains to `config.train.steps`, going on from the newest checkpoint in the directory; returns the last scores too."""
+    """Trains to `config.train.steps`, from the newest checkpoint if there is one; returns the last scores too."""
     config = run.config
     check_batch_size(
         run.mesh, name="train.batch_size", size=config.train.batch_size, accumulation=config.train.accumulation

@@ -33,7 +33,7 @@ def check_batch_size(mesh: Mesh, *, name: str, size: int, accumulation: int = 1)
 
 
 def put_batch(batch: dict[str, np.ndarray], mesh: Mesh, *, accumulation: int = 1) -> dict[str, jax.Array]:
-    """Moves this process's examples to its devices as `[accumulation, examples / accumulation, ...]`, the second axis shared.
+    """Moves this process's examples to its devices as `[accumulation, examples, ...]`, the second axis shared out.
 
     Returns at once; the copy runs beside the computation.
     """

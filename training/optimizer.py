@@ -15,8 +15,8 @@ Params = Mapping[str, jax.Array]
 def make_schedule(settings: Any, *, steps: int) -> optax.Schedule:
     """Learning rate by optimizer step: linear from zero over `warmup_steps`, then the decay that `settings` names.
 
-    Linear is RoBERTa's (Liu et al. 2019, section 2.4); rsqrt is Vaswani et al. 2017, section 5.3, scaled so that its peak
-    is `learning_rate`.
+    Linear is RoBERTa's (Liu et al. 2019, section 2.4); rsqrt is Vaswani et al. 2017, section 5.3, scaled to peak at
+    `learning_rate`.
     """
     peak, warmup = settings.learning_rate, settings.warmup_steps
     if not 0 <= warmup < steps:

@@ -26,7 +26,7 @@ FREE_TO_CHANGE = (
     "data.read_ahead",
     "data.cache",
 )
-"""Keys that a resumed run may change, since they do not decide what it computes (but `evaluation.every` does: see `claim`)."""
+"""Keys that a resumed run may change, since they do not decide what it computes; `evaluation.every` does."""
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "tokenizers", "tensorflow-datasets", "numpy")
 

@@ -17,7 +17,7 @@ BuildModel = Callable[[nnx.Rngs], nnx.Module]
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class TrainState:
-    """A pytree; `tally` holds the totals since the last line of the journal, so that a resumed run writes the same line."""
+    """A pytree. `tally` holds the totals since the journal's last line: a resumed run writes the same next one."""
 
     step: jax.Array  # optimizer steps done
     params: dict[str, jax.Array]  # by dotted path
@@ -98,7 +98,8 @@ def transfer(source: Mapping[str, Any], target: Mapping[str, Any]) -> Transfer:
     missing = [n for n in target if n.startswith("encoder.") and n not in source]
     if missing:
         raise InputError(
-            f"init_from holds another model: it lacks {len(missing)} parameters of this encoder, such as {', '.join(missing[:3])}"
+            f"init_from holds another model: it lacks {len(missing)} parameters of this encoder, such as "
+            f"{', '.join(missing[:3])}"
         )
     return Transfer(
         tuple(shared), tuple(n for n in target if n not in source), tuple(n for n in source if n not in target)

@@ -104,7 +104,7 @@ def check_complete(params: Mapping[str, jax.Array], skeleton: Skeleton, *, direc
     report = transfer(params, skeleton.shapes)
     if report.fresh:
         raise InputError(
-            f"{directory} was trained for another task: it has no {', '.join(report.fresh[:3])}; train this task first, "
-            "with --config.init_from to start from it"
+            f"{directory} was trained for another task: it has no {', '.join(report.fresh[:3])}; train this task "
+            "first, with --config.init_from to start from it"
         )
     return {name: params[name] for name in report.taken}

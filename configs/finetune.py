@@ -1,0 +1,28 @@
+"""Classification of short or long texts from a pretrained checkpoint; global attention on the first token (Longformer).
+
+    python train.py --config=configs/finetune.py:tiny,model=longformer,length=2048 \\
+        --config.init_from=runs/pretrain_longformer_tiny --config.data.classes="('negative', 'positive')" \\
+        --config.data.train=train.jsonl --config.data.validation=validation.jsonl --config.data.test=test.jsonl
+
+The size, the model and `positions` (the longest text that it was pretrained for) must be those of the checkpoint.
+"""
+
+from configs import defaults
+from configs.argument import parse_argument
+from configs.sizes import SIZES, set_size
+
+
+def get_config(argument: str = ""):
+    chosen = parse_argument(argument, sizes=tuple(SIZES), model="longformer", length=512, positions=0)
+    config = defaults.get_config()
+    config.task = "classification"
+    config.workdir = "runs/finetune"
+    set_size(config, chosen.size, name=chosen.model, max_positions=chosen.positions or chosen.length)
+    config.data.source = "files"
+    config.data.length = chosen.length
+    config.data.buckets = tuple(chosen.length // part for part in (8, 4, 2) if chosen.length // part >= 32)
+    config.optimizer.update(learning_rate=3e-5, warmup_steps=20, weight_decay=0.1, schedule="linear")
+    config.train.update(steps=400, batch_size=16)
+    config.evaluation.update(every=50, batch_size=16)
+    config.checkpoint.update(every=50, keep=1, best="accuracy")
+    return config

@@ -1,0 +1,1 @@
+"""Training steps timed beside PyTorch with transformers, and how soon the quickstart trains."""

@@ -1,0 +1,150 @@
+"""Times a training step of this project's encoders beside transformers with PyTorch, on this machine's processor.
+
+    python experiments/speed/encoder.py --out=experiments/speed/results/encoder.json
+
+A step is a forward and a backward pass with the gradients of all parameters, in float32; no optimizer. Every peer
+lives in a worker process of its own with all cores. In each round every peer takes one step, in turn, so that whatever else the
+machine does meets all of them alike; ratios are formed within a round. `--smoke` runs two small cases, once.
+Needs PyTorch and transformers (requirements-dev.txt). Let nothing else run meanwhile.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that the file can be run by its path
+
+from experiments import machine
+from experiments.speed.cases import CASES, OURS, SMOKE, Case
+from experiments.speed.page import TABLES
+
+PACKAGES = ("jax", "jaxlib", "flax", "torch", "transformers", "numpy")
+WARM_UP = 2  # steps after the checked one, which compiles
+REST = 0.2  # seconds between turns, in which the threads of the last peer fall asleep
+
+
+class Worker:
+    """A peer in its own process; `ask` waits for its answer."""
+
+    def __init__(self, case: Case, peer: str):
+        self.peer = peer
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "experiments.speed.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=machine.ROOT,
+            env=os.environ | {"JAX_PLATFORMS": "cpu", "TOKENIZERS_PARALLELISM": "false"},
+        )
+        self._send({"case": case.to_json(), "peer": peer})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        try:
+            self._process.stdin.write(json.dumps(message) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has died; `ask` reads why
+
+    def ask(self, question: str) -> dict[str, Any]:
+        self._send({"ask": question})
+        reply = self._process.stdout.readline()
+        if not reply:
+            told = self._process.stderr.read().strip().splitlines()
+            raise RuntimeError(f"{self.peer} stopped: {told[-1] if told else 'it said nothing'}")
+        return json.loads(reply)
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+def measure(case: Case, *, rounds: int, warm_up: int = WARM_UP) -> dict[str, Any]:
+    """Seconds of every peer in every round; a peer that cannot run is listed with its error."""
+    from experiments.speed.ours import step_flops
+
+    workers: list[Worker] = []
+    results: dict[str, dict[str, Any]] = {}
+    try:
+        for name in (OURS, *case.peers):
+            worker = Worker(case, name)
+            workers.append(worker)
+            try:
+                results[name] = worker.ask("check") | {"seconds": [], "matmul_seconds": []}
+                for _ in range(warm_up):
+                    worker.ask("step")
+                    worker.ask("matmul")
+            except RuntimeError as error:
+                results[name] = {"error": str(error)}
+                workers.pop().close()
+        for _ in range(rounds):
+            for worker in workers:
+                _take_turn(worker, results[worker.peer])
+    finally:
+        for worker in workers:
+            worker.close()
+    _check(case, results)
+    return case.to_json() | {"flops": step_flops(case), "results": results}
+
+
+def _take_turn(worker: Worker, result: dict[str, Any]) -> None:
+    time.sleep(REST)
+    step = worker.ask("step")
+    result["seconds"].append(step["seconds"])
+    result["peak_mib"] = step["peak_mib"]
+    result["matmul_seconds"].append(worker.ask("matmul")["seconds"])
+
+
+def _check(case: Case, results: dict[str, dict[str, Any]]) -> None:
+    """Times of unequal models, or of NaN, compare nothing."""
+    if "error" in results[OURS]:
+        raise RuntimeError(f"{case.name}: {results[OURS]['error']}")
+    for name, result in results.items():
+        if "error" in result:
+            continue
+        if not result["finite"]:
+            raise RuntimeError(f"{case.name}: an output or a gradient of {name} is not finite, or is missing")
+        if name in case.same_model and result["parameters"] != results[OURS]["parameters"]:
+            raise RuntimeError(
+                f"{case.name}: {name} has {result['parameters']} parameters, ours {results[OURS]['parameters']}"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, help="JSON file to write")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds per case, after the warm-up")
+    parser.add_argument("--only", default="", help="measure only the cases whose name holds this text")
+    parser.add_argument("--smoke", action="store_true", help="two small cases, one round: does everything work?")
+    given = parser.parse_args()
+    cases = SMOKE if given.smoke else [case for case in CASES if given.only in case.name]
+    measured = []
+    for case in cases:
+        began = time.perf_counter()
+        measured.append(measure(case, rounds=1 if given.smoke else given.rounds, warm_up=0 if given.smoke else WARM_UP))
+        medians = {n: statistics.median(r["seconds"]) for n, r in measured[-1]["results"].items() if "error" not in r}
+        told = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in medians.items())
+        print(f"{case.name}: {told} ({time.perf_counter() - began:.0f} s in all)", file=sys.stderr, flush=True)
+    report = {
+        "command": shlex.join(["python", "experiments/speed/encoder.py", *sys.argv[1:]]),
+        "commit": machine.commit(),
+        "versions": machine.versions(PACKAGES),
+        "cpu": machine.cpu(),
+        "cores": machine.cores(),
+        "cases": measured,
+    }
+    if given.out:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(TABLES["encoder"](report))
+
+
+if __name__ == "__main__":
+    main()

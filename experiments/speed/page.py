@@ -1,0 +1,101 @@
+"""From the JSON files that the speed scripts write to the tables of the page."""
+
+import statistics
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from experiments.table import markdown
+
+OURS = "ours"
+PRODUCT_FLOPS = 2 * 2048 * 768 * 3072  # of the matrix product that the workers time
+
+
+def origin(report: dict[str, Any]) -> str:
+    """Where the numbers under it come from."""
+    versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
+    return (
+        f"`{report['command']}`, commit {report['commit'][:7]}{'+' if report['commit'].endswith('+changes') else ''}, "
+        f"{report['cpu']}, {report['cores']} cores; {versions}.\n"
+    )
+
+
+def encoder_table(report: dict[str, Any]) -> str:
+    """A row for each peer of each case, and a verdict for each case."""
+    header = (
+        "case",
+        "peer",
+        "s/step: median (least to most)",
+        "times ours",
+        "GFLOP/s",
+        "of the matmul rate",
+        "peak MiB",
+    )
+    rows = [row for case in report["cases"] for row in _case_rows(case)]
+    verdicts = "".join(f"- {_verdict(case)}\n" for case in report["cases"])
+    return f"{origin(report)}\n{markdown(header, rows)}\n{verdicts}"
+
+
+def _case_rows(case: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    rate = matmul_rate(case)
+    for name, result in case["results"].items():
+        if "error" in result:
+            yield case["name"], name, f"does not run: {result['error']}", "-", "-", "-", "-"
+            continue
+        seconds = result["seconds"]
+        median = statistics.median(seconds)
+        # Operations are counted for our model; a dense peer of the Longformer does more of them for the same text.
+        counted = name == OURS or name in case["same_model"]
+        yield (
+            case["name"],
+            name,
+            f"{median:.3f} ({min(seconds):.3f} to {max(seconds):.3f})",
+            "1" if name == OURS else _ratio_told(ratios(case, name)),
+            f"{case['flops'] / median / 1e9:.0f}" if counted else "-",
+            f"{case['flops'] / median / rate:.0%}" if counted else "-",
+            str(result["peak_mib"]),
+        )
+
+
+def matmul_rate(case: dict[str, Any]) -> float:
+    """FLOP/s of the faster library's median product of [2048 768] and [768 3072], timed between the steps."""
+    medians = [statistics.median(r["matmul_seconds"]) for r in case["results"].values() if "error" not in r]
+    return PRODUCT_FLOPS / min(medians)
+
+
+def ratios(case: dict[str, Any], peer: str) -> list[float]:
+    """The peer's time over ours, round by round."""
+    pairs = zip(case["results"][peer]["seconds"], case["results"][OURS]["seconds"], strict=True)
+    return [theirs / ours for theirs, ours in pairs]
+
+
+def _ratio_told(values: list[float]) -> str:
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def _verdict(case: dict[str, Any]) -> str:
+    told = []
+    for peer, least in case["least"].items():
+        if "error" in case["results"][peer]:
+            continue
+        ratio = statistics.median(ratios(case, peer))
+        told.append(f"{ratio:.2f} times as fast as {peer} ({'reaches' if ratio >= least else 'misses'} {least:g})")
+    return f"{case['name']}: {'; '.join(told)}"
+
+
+def quickstart_table(report: dict[str, Any]) -> str:
+    """A row for each start."""
+    header = ("compilation cache", "s to the first step", "data waiting, share of step time", "tokens/s", "steps")
+    rows = [
+        (
+            start["cache"],
+            f"{start['seconds_to_first_step']:.1f}",
+            f"{start['data_wait_share']:.2%}",
+            f"{start['tokens_per_second']:,.0f}",
+            str(start["steps"]),
+        )
+        for start in report["starts"]
+    ]
+    return f"{origin(report)}\n{markdown(header, rows)}"
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {"encoder": encoder_table, "quickstart": quickstart_table}

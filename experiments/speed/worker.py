@@ -1,0 +1,60 @@
+"""One peer in a process of its own, asked over its standard input: a library at rest takes no core from the other.
+
+With PyTorch and JAX in one process each keeps its own pool of threads, and PyTorch's go on spinning for a while after
+its step has ended, into JAX's turn. Here only one process has work at a time.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from typing import Any
+
+from experiments.speed.cases import OURS, Case
+
+PRODUCTS = 10  # matrix products timed together
+
+
+def answer(peer: Any, question: str) -> dict[str, Any]:
+    """What `question` asks of a built peer: "check", "step" or "matmul"."""
+    match question:
+        case "check":
+            return {"parameters": peer.parameters, "finite": peer.finite()}
+        case "step":
+            return {
+                "seconds": _timed(peer.step),
+                "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            }
+        case "matmul":
+            return {"seconds": _timed(lambda: [peer.matmul() for _ in range(PRODUCTS)]) / PRODUCTS}
+    raise ValueError(f"unknown question {question!r}")
+
+
+def _timed(work: Any) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _build(case: Case, name: str) -> Any:
+    if name == OURS:
+        from experiments.speed.ours import Ours
+
+        return Ours(case, name)
+    from experiments.speed.theirs import Theirs  # the only import of PyTorch and transformers
+
+    return Theirs(case, name)
+
+
+def main() -> None:
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a library prints must not end up among the replies
+    given = json.loads(sys.stdin.readline())
+    peer = _build(Case(**given["case"]), given["peer"])
+    for line in sys.stdin:
+        print(json.dumps(answer(peer, json.loads(line)["ask"])), file=replies, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Markdown tables, and the one that lists records."""
+
+from collections.abc import Iterable, Sequence
+
+from experiments.record import Record
+
+HEADER = ("model", "recipe", "split", "metric", "mean ± deviation", "seeds", "baseline", "published", "hours", "commit")
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
+
+
+def records_table(records: Iterable[Record]) -> str:
+    """One row a record. `hours` is the training time of all its seeds together; `commit` is cut to seven digits."""
+    return markdown(("name", *HEADER), [_row(record) for record in records])
+
+
+def _row(record: Record) -> tuple[str, ...]:
+    spread = "" if record.deviation is None else f" ± {_short(record.deviation, 2)}"
+    published = "-" if record.published is None else f"{_short(record.published.value)} ({record.published.source})"
+    commits = ", ".join(each[:7] + ("+" if each.endswith("+changes") else "") for each in record.commit.split())
+    return (
+        record.name,
+        record.model,
+        f"`{record.recipe}`",
+        record.split,
+        record.metric,
+        f"{_short(record.mean)}{spread}",
+        str(len(record.seeds)),
+        f"{_short(record.baseline.value)} ({record.baseline.name})",
+        published,
+        f"{record.wall_seconds / 3600:.2f}",
+        commits,
+    )
+
+
+def _short(value: float, digits: int = 4) -> str:
+    return f"{value:.{digits}g}"

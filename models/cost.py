@@ -1,0 +1,68 @@
+"""What a net costs, from its sizes alone: parameters, and floating-point operations of its matrix products.
+
+A product of [m k] and [k n] counts 2 m k n. Norms, softmax, activations and dropout are left out, as is usual when a
+rate is set against a chip's peak. Attention counts the pairs that it needs; blocks of a band compute some more.
+"""
+
+from models.config import LongformerConfig, TransformerConfig
+
+TRAINING = 3  # a training step costs three forward passes: the backward pass has two products for each one
+
+
+def encoder_parameters(cfg: TransformerConfig) -> int:
+    """Numbers in the encoder: its tables, blocks and norms."""
+    D, norm = cfg.width, 2 * cfg.width
+    rows = cfg.vocab_size + cfg.token_types + (cfg.max_positions if cfg.positions == "learned" else 0)
+    projections = 7 if isinstance(cfg, LongformerConfig) else 4
+    block = projections * (D * D + D) + _mlp_matrices(cfg) * D * cfg.mlp_width + _mlp_biases(cfg) + 2 * norm
+    return rows * D + cfg.depth * block + norm  # post: the embeddings' norm; pre: the last one
+
+
+def masked_lm_parameters(cfg: TransformerConfig) -> int:
+    """Numbers in the encoder with its masked-LM head; the tied table counts once."""
+    return encoder_parameters(cfg) + cfg.width**2 + cfg.width + 2 * cfg.width + cfg.vocab_size
+
+
+def classifier_parameters(cfg: TransformerConfig, classes: int) -> int:
+    """Numbers in the encoder with its classification head."""
+    return encoder_parameters(cfg) + (cfg.width + 1) * (cfg.width + classes)
+
+
+def encoder_flops(cfg: TransformerConfig, length: int, *, global_tokens: int = 0) -> int:
+    """Operations of one forward pass over one row of `length` tokens, of which `global_tokens` are global."""
+    dense = 2 * length * cfg.depth * _mlp_matrices(cfg) * cfg.width * cfg.mlp_width
+    if not isinstance(cfg, LongformerConfig):
+        return dense + cfg.depth * (_projections(cfg, 4 * length) + _pairs(cfg, length**2))
+    projected = 6 * length + global_tokens if global_tokens else 4 * length
+    near = [_pairs(cfg, band_pairs(length, window)) for window in cfg.windows]
+    far = cfg.depth * _pairs(cfg, 2 * length * global_tokens)  # all see the global tokens, and these see all
+    return dense + cfg.depth * _projections(cfg, projected) + sum(near) + far
+
+
+def masked_lm_flops(cfg: TransformerConfig, length: int, predicted: int, *, global_tokens: int = 0) -> int:
+    """As `encoder_flops`, with logits at `predicted` tokens of the row."""
+    head = 2 * predicted * cfg.width * (cfg.width + cfg.vocab_size)
+    return encoder_flops(cfg, length, global_tokens=global_tokens) + head
+
+
+def band_pairs(length: int, window: int) -> int:
+    """Pairs of tokens at most `window` apart in a row of `length`, each token with itself among them."""
+    reach = min(window, length - 1)
+    return length * (2 * reach + 1) - reach * (reach + 1)  # the two ends lack reach * (reach + 1) / 2 pairs each
+
+
+def _mlp_matrices(cfg: TransformerConfig) -> int:
+    return 3 if cfg.activation == "geglu" else 2
+
+
+def _mlp_biases(cfg: TransformerConfig) -> int:
+    return (_mlp_matrices(cfg) - 1) * cfg.mlp_width + cfg.width
+
+
+def _projections(cfg: TransformerConfig, vectors: int) -> int:
+    return 2 * vectors * cfg.width**2
+
+
+def _pairs(cfg: TransformerConfig, pairs: int) -> int:
+    """A score and a share of a value for each pair and head."""
+    return 2 * 2 * pairs * cfg.width

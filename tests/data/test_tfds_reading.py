@@ -1,0 +1,91 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from data.records import Record
+from data.tfds import read_tfds
+from errors import InputError
+
+# TFDS imports much; what it warns about is not ours to repair.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    sys.path.insert(0, str(Path(__file__).parent))
+    import tiny_tfds_builder  # noqa: F401
+
+    directory = tmp_path_factory.mktemp("tfds")
+    read_tfds("tiny_reviews", split="train", data_dir=directory, prepare=True)
+    yield directory
+    sys.path.remove(str(Path(__file__).parent))
+
+
+def test_records_are_read_at_random_with_text_as_str(prepared):
+    source = read_tfds("tiny_reviews", split="train", data_dir=prepared, fields=("text", "label"))
+    assert len(source) == 20
+    assert all(isinstance(record, Record) for record in source)
+    assert sorted(record.values["text"] for record in source) == sorted(f"review {i} é" for i in range(20))
+    assert source[3].origin == "tiny_reviews/train:3"
+    assert set(source[3].values) == {"text", "label"}
+    assert type(source[3].values["label"]) is int
+    assert source[-1] == source[19]
+    assert source[2:4] == [source[2], source[3]]
+    with pytest.raises(IndexError):
+        source[20]
+
+
+def test_a_part_of_a_split_can_be_asked_for(prepared):
+    part = read_tfds("tiny_reviews", split="train[:25%]", data_dir=prepared)
+    assert len(part) == 5
+    assert part[0].values == read_tfds("tiny_reviews", split="train", data_dir=prepared)[0].values
+
+
+def test_a_prepared_directory_is_enough_without_the_builders_code_and_tensorflow_stays_out(prepared):
+    program = f"""
+import sys
+from data.tfds import read_tfds
+source = read_tfds("tiny_reviews", split="test", data_dir={str(prepared)!r})
+assert len(source) == 3 and source[0].values["text"].startswith("review")
+assert "tensorflow" not in sys.modules and "tiny_tfds_builder" not in sys.modules
+"""
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "match"),
+    [
+        ("imdb_review", {}, r"no data set 'imdb_review'.*did you mean imdb_reviews"),
+        ("glu/sst2", {}, r"no data set 'glu/sst2'.*did you mean.* glue"),
+        ("imdb_reviews", {}, r"imdb_reviews is not prepared in .*tfds build imdb_reviews --file_format=array_record"),
+        ("glue/sst2", {}, r"glue/sst2 is not prepared"),
+        ("glue/sst3", {}, r"'glue/sst3' cannot be opened"),
+        ("tiny_reviews", {"split": "valid"}, r"no split 'valid'; it has train, test"),
+        ("tiny_reviews", {"split": "train[:x%]"}, r"no split 'train\[:x%\]'"),
+        ("tiny_reviews", {"fields": ("review",)}, r"no field 'review'; it has text, label, stars"),
+        ("needs_tensorflow", {"prepare": True}, r"needs tensorflow to be prepared, though not to be read"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_one_sentence(name, options, match, prepared):
+    with pytest.raises(InputError, match=match) as refusal:
+        read_tfds(name, **({"split": "train", "data_dir": prepared} | options))
+    assert "\n" not in str(refusal.value)
+
+
+def test_other_file_formats_are_read_if_they_allow_random_access_and_refused_otherwise(prepared, tmp_path):
+    import tensorflow_datasets as tfds
+
+    tfds.builder("tiny_reviews", data_dir=tmp_path, file_format="parquet").download_and_prepare()
+    found = read_tfds("tiny_reviews", split="test", data_dir=tmp_path)
+    assert [record.values for record in found] == [
+        record.values for record in read_tfds("tiny_reviews", split="test", data_dir=prepared)
+    ]
+    for part in tmp_path.rglob("dataset_info.json"):
+        part.write_text(part.read_text().replace('"parquet"', '"tfrecord"'))
+    with pytest.raises(InputError, match=r"tiny_reviews .* is stored as tfrecord, which cannot be read at random"):
+        read_tfds("tiny_reviews", split="train", data_dir=tmp_path)

@@ -1,0 +1,121 @@
+"""The formulas of models/cost.py against the nets themselves."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from nets import config, marked, small
+
+from models import MODELS, MaskedLM, SequenceClassifier, cost
+
+
+def every_jaxpr(jaxpr, times=1):
+    """Each (equation, times it runs) of a jaxpr and of those inside it."""
+    for equation in jaxpr.eqns:
+        yield equation, times
+        inner = times * equation.params.get("length", 1) if equation.primitive.name == "scan" else times
+        for child in jax.core.jaxprs_in_params(equation.params):
+            yield from every_jaxpr(child, inner)
+
+
+def product_flops(call):
+    """2 m k n of every matrix product that `call()` would run."""
+    total = 0
+    for equation, times in every_jaxpr(jax.make_jaxpr(call)().jaxpr):
+        assert equation.primitive.name != "while", "a loop of unknown length cannot be counted"
+        if equation.primitive.name == "dot_general":
+            (contracted, _), _ = equation.params["dimension_numbers"]
+            shared = np.prod([equation.invars[0].aval.shape[axis] for axis in contracted])
+            total += times * 2 * int(shared) * equation.outvars[0].aval.size
+    return total
+
+
+def count(model):
+    return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model)))
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "changes", [{}, {"norm": "pre", "activation": "geglu"}, {"positions": "rotary", "token_types": 3}]
+)
+def test_parameters_are_counted_exactly(name, changes):
+    cfg = config(name, **changes)
+    encoder = small(name, **changes)
+    assert cost.encoder_parameters(cfg) == count(encoder)
+    assert cost.masked_lm_parameters(cfg) == count(MaskedLM(encoder, rngs=nnx.Rngs(0)))
+    head = SequenceClassifier(encoder, classes=5, dropout_rate=0.0, rngs=nnx.Rngs(0))
+    assert cost.classifier_parameters(cfg, 5) == count(head)
+
+
+def test_bert_base_and_roberta_base_have_their_published_sizes():
+    sizes = {"width": 768, "depth": 12, "heads": 12, "mlp_width": 3072}
+    bert = config("transformer", **sizes, vocab_size=30522, max_positions=512, token_types=2)
+    assert cost.encoder_parameters(bert) == 108_891_648  # BertModel without its pooler
+    roberta = config("transformer", **sizes, vocab_size=50265, max_positions=512)
+    assert 124e6 < cost.masked_lm_parameters(roberta) < 125e6  # Liu et al. 2019 say 125M
+
+
+@pytest.mark.parametrize("activation", ["gelu", "geglu"])
+def test_transformer_flops_are_those_of_its_products(activation):
+    cfg = config("transformer", activation=activation)
+    model = small("transformer", lambda encoder: MaskedLM(encoder, rngs=nnx.Rngs(0)), activation=activation)
+    ids, places = jnp.zeros((1, 40), jnp.int32), jnp.zeros((1, 6), jnp.int32)
+    assert product_flops(lambda: model.encoder(ids)) == cost.encoder_flops(cfg, 40)
+    assert product_flops(lambda: model(ids, predict_positions=places)) == cost.masked_lm_flops(cfg, 40, 6)
+
+
+def test_transformer_flops_are_near_the_compilers_count_and_training_costs_three_passes():
+    cfg = config("transformer", width=128, mlp_width=512, positions="rotary", norm="pre")
+    model = small("transformer", width=128, mlp_width=512, positions="rotary", norm="pre")
+    ids = jnp.zeros((1, 64), jnp.int32)
+    graph, params = nnx.split(model)
+
+    def loss(params):
+        return nnx.merge(graph, params)(ids).last_hidden_state.sum()
+
+    forward, training = (
+        jax.jit(f).lower(params).compile().cost_analysis()["flops"] for f in (loss, jax.value_and_grad(loss))
+    )
+    counted = cost.encoder_flops(cfg, 64)
+    print(f"compiler over formula: forward {forward / counted:.3f}, training {training / counted / cost.TRAINING:.3f}")
+    assert 1.0 < forward / counted < 1.1  # the rest is elementwise
+    assert 0.95 < training / (cost.TRAINING * counted) < 1.1
+
+
+def test_longformer_flops_are_those_of_its_products_where_one_block_holds_the_row():
+    cfg, model = config("longformer", windows=(60, 60)), small("longformer", windows=(60, 60))
+    ids, globals_ = jnp.zeros((1, 40), jnp.int32), marked(1, 40, 3)
+    assert product_flops(lambda: model(ids)) == cost.encoder_flops(cfg, 40)
+    computed = product_flops(lambda: model(ids, global_attention_mask=globals_))
+    assert computed == cost.encoder_flops(cfg, 40, global_tokens=cfg.max_global_tokens)
+
+
+def test_band_pairs_are_counted_exactly():
+    for length in (1, 2, 7, 12):
+        at = np.arange(length)
+        for window in (1, 3, 11, 30):
+            assert cost.band_pairs(length, window) == (np.abs(at[:, None] - at[None]) <= window).sum()
+
+
+def test_longformer_flops_and_arrays_grow_with_the_length_and_not_its_square():
+    sizes = {"width": 8, "heads": 2, "mlp_width": 16, "max_positions": 8192, "windows": (16, 16)}
+    model = small("longformer", **sizes)
+    graph, params = nnx.split(model)
+
+    def gradient(length):
+        ids = jnp.zeros((1, length), jnp.int32)
+
+        def loss(params):
+            out = nnx.merge(graph, params)(ids, rngs=nnx.Rngs(dropout=0), global_attention_mask=marked(1, length, 0))
+            return jnp.square(out.last_hidden_state).sum()
+
+        return lambda: jax.grad(loss)(params)
+
+    for length in (2048, 8192):
+        equations = every_jaxpr(jax.make_jaxpr(gradient(length))().jaxpr)
+        largest = max(out.aval.size for equation, _ in equations for out in equation.outvars)
+        assert largest < length**2 / 8  # a block of scores, or the position table
+    assert product_flops(gradient(8192)) < 4.1 * product_flops(gradient(2048))
+    forward = product_flops(lambda: model(jnp.zeros((1, 8192), jnp.int32)))
+    assert forward < 5 * cost.encoder_flops(model.cfg, 8192)  # blocks of 256 queries at a window of 16

@@ -1,0 +1,187 @@
+"""What holds of both encoders, whatever their weights."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from nets import config, gradients, jitted, marked, small, token_ids
+
+from models import MODELS
+
+NETS = ["transformer", "longformer"]
+
+
+def states(model, ids, **inputs):
+    return np.asarray(jitted(model, lambda m: m(ids, **inputs).last_hidden_state))
+
+
+def globals_of(name, batch, length, *places):
+    return {"global_attention_mask": marked(batch, length, *places)} if name == "longformer" else {}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_padding_changes_nothing(name):
+    model, ids = small(name), token_ids(2, 19)
+    alone = states(model, ids, **globals_of(name, 2, 19, 0, 7))
+    padded_ids = jnp.concatenate([ids, token_ids(2, 12, seed=5)], 1)
+    real = jnp.concatenate([jnp.ones_like(ids), jnp.zeros((2, 12), jnp.int32)], 1)
+    padded = states(model, padded_ids, attention_mask=real, **globals_of(name, 2, 31, 0, 7, 25))
+    error = np.abs(padded[:, :19] - alone).max()
+    print(f"{name}: padding moves real tokens by {error:.1e}")
+    assert error < 2e-5  # seen 3e-6, of states that spread over 1
+    assert alone.std() > 0.5
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_packed_document_is_as_if_alone(name):
+    model, ids = small(name, max_positions=40), token_ids(1, 30)
+    alone = states(model, ids[:, 11:24], **globals_of(name, 1, 13, 0))
+    segments = jnp.array([[1] * 11 + [2] * 13 + [0] * 6])
+    places = jnp.concatenate([jnp.arange(11), jnp.arange(13), jnp.zeros(6, jnp.int32)])[None]
+    packed = states(model, ids, segment_ids=segments, position_ids=places, **globals_of(name, 1, 30, 0, 11))
+    error = np.abs(packed[:, 11:24] - alone).max()
+    print(f"{name}: packing moves a document by {error:.1e}")
+    assert error < 2e-5
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_no_gradient_crosses_a_document(name):
+    ids = jnp.arange(24)[None]  # every token has a row of its own in the table
+    segments = jnp.array([[1] * 10 + [2] * 10 + [0] * 4])
+    inputs = {"segment_ids": segments, **globals_of(name, 1, 24, 0, 12)}
+    grads = gradients(small(name), lambda m: jnp.square(m(ids, **inputs).last_hidden_state[:, 10:20]).sum())
+    reached = np.abs(grads["embeddings.word.embedding"][:24]).max(-1) > 0
+    assert reached.tolist() == [False] * 10 + [True] * 10 + [False] * 4
+
+
+def test_a_token_sees_its_window_and_the_global_tokens_and_a_global_token_sees_all():
+    model, ids = small("longformer", depth=1, windows=(3,)), jnp.arange(30)[None]
+
+    def seen_by(place):
+        # a random direction: the sum of a normed vector would not depend on anything
+        direction = jax.random.normal(jax.random.key(0), (32,))
+        inputs = {"global_attention_mask": marked(1, 30, 2)}
+        grads = gradients(model, lambda m: m(ids, **inputs).last_hidden_state[0, place] @ direction)
+        return np.flatnonzero(np.abs(grads["embeddings.word.embedding"]).max(-1)).tolist()
+
+    assert seen_by(20) == [2, 17, 18, 19, 20, 21, 22, 23]
+    assert seen_by(2) == list(range(30))
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_window_over_the_whole_row_is_dense_attention_and_batch_order_is_kept(name):
+    ids, order = token_ids(3, 20), jnp.array([2, 0, 1])
+    model = small("longformer", windows=(20, 40))
+    dense = MODELS["transformer"][1]
+    local = states(model, ids)
+    graph = nnx.graphdef(nnx.eval_shape(lambda: dense(config("transformer"), rngs=nnx.Rngs(0))))
+    own = [
+        (path, leaf) for path, leaf in nnx.to_flat_state(nnx.state(model)) if "_global" not in ".".join(map(str, path))
+    ]
+    same_weights = nnx.merge(graph, nnx.from_flat_state(own))
+    error = np.abs(states(same_weights, ids) - local).max()
+    print(f"dense against a window over everything: {error:.1e}")
+    assert error < 2e-5
+    permuted = states(small(name), ids[order])
+    assert np.abs(permuted - states(small(name), ids)[order]).max() < 2e-5
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_dropout_is_a_function_of_its_key(name):
+    model, ids = small(name, dropout_rate=0.3, attention_dropout_rate=0.3), token_ids(2, 16)
+    graph, params = nnx.split(model)
+    inputs = globals_of(name, 2, 16, 0)
+
+    @jax.jit
+    def run(params, key):
+        return nnx.merge(graph, params)(ids, rngs=nnx.Rngs(dropout=key), **inputs).last_hidden_state
+
+    first, again, other = (run(params, jax.random.key(seed)) for seed in (1, 1, 2))
+    assert jnp.array_equal(first, again)
+    assert not jnp.allclose(first, other, atol=0.1)
+    without = small(name, dropout_rate=0.0, attention_dropout_rate=0.0)
+    assert np.array_equal(states(model, ids, **inputs), states(without, ids, **inputs))
+    assert jnp.array_equal(
+        nnx.merge(nnx.graphdef(without), params)(ids, rngs=nnx.Rngs(dropout=3), **inputs).last_hidden_state,
+        nnx.merge(nnx.graphdef(without), params)(ids, **inputs).last_hidden_state,
+    )
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_dropout_falls_on_attention_too(name):
+    ids, inputs = token_ids(2, 16), globals_of(name, 2, 16, 0)
+    model = small(name, depth=1, **({"windows": (3,)} if inputs else {}), dropout_rate=0.0, attention_dropout_rate=0.5)
+    dropped = states(model, ids, rngs=nnx.Rngs(dropout=0), **inputs)
+    assert np.abs(dropped - states(model, ids, **inputs)).max() > 0.1
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_row_of_padding_is_finite_and_so_are_its_gradients(name):
+    model, ids = small(name), token_ids(2, 12)
+    inputs = {"attention_mask": jnp.ones_like(ids).at[1].set(0), **globals_of(name, 2, 12, 0)}
+    assert np.isfinite(states(model, ids, **inputs)).all()
+    grads = gradients(model, lambda m: jnp.square(m(ids, **inputs).last_hidden_state).sum())
+    assert all(np.isfinite(grad).all() for grad in grads.values())
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_recomputing_blocks_changes_neither_values_nor_gradients(name):
+    ids, inputs = token_ids(2, 16), globals_of(name, 2, 16, 0)
+
+    def loss(model):
+        return jnp.square(model(ids, rngs=nnx.Rngs(dropout=1), **inputs).last_hidden_state[:, :, 0]).sum()
+
+    kept, again = (gradients(small(name, remat=remat, dropout_rate=0.1), loss) for remat in (False, True))
+    error = max(np.abs(kept[path] - again[path]).max() / np.abs(kept[path]).max() for path in kept if "key" not in path)
+    print(f"{name}: recomputed gradients differ by {error:.1e}")
+    assert error < 1e-4
+
+
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize(
+    ("positions", "norm", "activation", "dtype"),
+    [
+        ("learned", "post", "gelu", "bfloat16"),
+        ("sinusoidal", "post", "geglu", "float32"),
+        ("rotary", "pre", "geglu", "bfloat16"),
+        ("learned", "pre", "geglu", "float32"),
+        ("sinusoidal", "pre", "gelu", "bfloat16"),
+        ("rotary", "post", "gelu", "float32"),
+    ],
+)
+def test_every_wiring_runs_and_every_parameter_has_a_finite_gradient(name, positions, norm, activation, dtype):
+    changes = {"positions": positions, "norm": norm, "activation": activation, "dtype": dtype, "token_types": 2}
+    model, ids = (
+        small(name, **changes, depth=1, **({"windows": (3,)} if name == "longformer" else {})),
+        token_ids(2, 12),
+    )
+    inputs = {"token_type_ids": ids % 2, **globals_of(name, 2, 12, 3)}
+    out = model(ids, **inputs).last_hidden_state
+    assert out.dtype == dtype
+    grads = gradients(
+        model, lambda m: jnp.square(m(ids, **inputs).last_hidden_state[:, :, :5]).sum().astype(jnp.float32)
+    )
+    assert all(grad.dtype == np.float32 and np.isfinite(grad).all() for grad in grads.values())
+    assert not [path for path, grad in grads.items() if not grad.any() and "key" not in path]
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_bfloat16_stays_near_float32(name):
+    ids, inputs = token_ids(2, 24), globals_of(name, 2, 24, 0)
+    exact, short = (
+        states(small(name, dtype=dtype), ids, **inputs).astype(np.float32) for dtype in ("float32", "bfloat16")
+    )
+    error = np.sqrt(np.square(short - exact).mean()) / exact.std()
+    print(f"{name}: bfloat16 is {error:.1e} of the spread away")
+    assert error < 0.05
+
+
+def test_rotary_positions_see_distances_alone():
+    for name in NETS:
+        model, ids = small(name, positions="rotary"), token_ids(1, 16)
+        inputs = globals_of(name, 1, 16, 0)
+        here, there = (states(model, ids, position_ids=jnp.arange(16)[None] + at, **inputs) for at in (0, 1000))
+        assert np.abs(here - there).max() < 1e-3
+        spread = states(model, ids, position_ids=3 * jnp.arange(16)[None], **inputs)
+        assert np.abs(here - spread).max() > 0.1

@@ -1,0 +1,129 @@
+"""Names, initial values and refusals."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from nets import config, marked, small, token_ids
+
+from errors import InputError
+from models import MODELS, Longformer, MaskedLM, Transformer
+
+BLOCK = [
+    "attention.key.bias",
+    "attention.key.kernel",
+    "attention.output.bias",
+    "attention.output.kernel",
+    "attention.query.bias",
+    "attention.query.kernel",
+    "attention.value.bias",
+    "attention.value.kernel",
+    "attention_norm.bias",
+    "attention_norm.scale",
+    "mlp.down.bias",
+    "mlp.down.kernel",
+    "mlp.up.bias",
+    "mlp.up.kernel",
+    "mlp_norm.bias",
+    "mlp_norm.scale",
+]
+GLOBAL = [f"attention.{part}_global.{kind}" for part in ("key", "query", "value") for kind in ("bias", "kernel")]
+
+
+def paths(model):
+    return {".".join(map(str, path)) for path, _ in nnx.to_flat_state(nnx.state(model))}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_parameters_have_the_paths_that_tools_count_on(name):
+    model = small(name, lambda encoder: MaskedLM(encoder, rngs=nnx.Rngs(0)), token_types=2)
+    block = BLOCK + (GLOBAL if name == "longformer" else [])
+    tables = [f"encoder.embeddings.{table}.embedding" for table in ("word", "position", "token_type")]
+    norms = [f"{norm}.{kind}" for norm in ("encoder.embeddings.norm", "head.norm") for kind in ("bias", "scale")]
+    head = ["head.bias", "head.dense.bias", "head.dense.kernel"]
+    layers = [f"encoder.layers.{layer}.{part}" for layer in range(2) for part in block]
+    assert paths(model) == {*tables, *norms, *head, *layers}
+
+
+def test_a_pre_norm_net_ends_with_a_norm_and_norms_no_embedding():
+    found = paths(small("transformer", norm="pre", positions="rotary"))
+    assert {"final_norm.scale", "final_norm.bias"} < found
+    assert {path for path in found if path.startswith("embeddings")} == {"embeddings.word.embedding"}
+
+
+def test_initial_values_are_berts():
+    model = Transformer(config("transformer", width=128, heads=2, mlp_width=256), rngs=nnx.Rngs(0))
+    for path, leaf in nnx.to_flat_state(nnx.state(model)):
+        values = np.asarray(leaf[...])
+        if path[-1] in ("kernel", "embedding"):
+            assert abs(values.std() / 0.02 - 1) < 0.05
+        else:
+            assert (values == (path[-1] == "scale")).all()
+
+
+def test_nets_build_without_memory():
+    model = nnx.eval_shape(lambda: Longformer(config("longformer", width=4096, mlp_width=16384), rngs=nnx.Rngs(0)))
+    assert all(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(nnx.state(model)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"width": 30}, "width must be a multiple of heads, got width 30 and heads 4"),
+        ({"depth": 0}, "depth must be a whole number of at least 1, got 0"),
+        ({"vocab_size": 1.5}, "vocab_size must be a whole number"),
+        ({"positions": "learnt"}, "positions must be one of learned, sinusoidal, rotary, got 'learnt'"),
+        ({"norm": "none"}, "norm must be one of post, pre"),
+        ({"activation": "relu"}, "activation must be one of gelu, geglu"),
+        ({"dtype": "float16"}, "dtype must be one of float32, bfloat16"),
+        ({"dropout_rate": 1.0}, "dropout_rate must be at least 0 and below 1"),
+        ({"attention_dropout_rate": -0.1}, "attention_dropout_rate must be at least 0"),
+        ({"norm_epsilon": 0.0}, "norm_epsilon must be above 0"),
+        ({"token_types": -1}, "token_types must be a whole number of at least 0"),
+        ({"width": 36, "heads": 4, "positions": "rotary"}, "must be even, got 9"),
+        ({"width": 33, "heads": 3, "positions": "sinusoidal"}, "width must be even, got 33"),
+    ],
+)
+def test_sizes_that_make_no_net_are_refused(changes, told):
+    with pytest.raises(InputError, match=told):
+        config("transformer", **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"windows": (3, 0)}, r"windows\[1\] must be a whole number of at least 1, got 0"),
+        ({"windows": (3,)}, r"windows must be a tuple of 2 widths, one per layer, got \(3,\)"),
+        ({"windows": 3}, "windows must be a tuple"),
+        ({"max_global_tokens": 0}, "max_global_tokens must be a whole number of at least 1"),
+    ],
+)
+def test_windows_that_make_no_longformer_are_refused(changes, told):
+    with pytest.raises(InputError, match=told):
+        config("longformer", **changes)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_row_longer_than_its_position_table_is_refused_before_anything_runs(name):
+    model = small(name)
+    with pytest.raises(InputError, match="65 tokens is longer than max_positions 64"):
+        jax.eval_shape(lambda: model(jnp.zeros((1, 65), jnp.int32)))
+    for positions in ("sinusoidal", "rotary"):
+        model = small(name, positions=positions, max_positions=8)
+        assert jax.eval_shape(lambda model=model: model(jnp.zeros((1, 65), jnp.int32))).last_hidden_state.shape[1] == 65
+
+
+def test_token_types_that_a_net_lacks_are_refused():
+    with pytest.raises(InputError, match="token_type_ids were given but token_types is 0"):
+        small("transformer")(token_ids(1, 4), token_type_ids=jnp.zeros((1, 4), jnp.int32))
+
+
+def test_more_global_tokens_than_slots_are_refused_where_the_mask_is_known():
+    with pytest.raises(InputError, match="5 global tokens but max_global_tokens is 4"):
+        small("longformer")(token_ids(1, 9), global_attention_mask=marked(1, 9, 0, 1, 2, 3, 8))
+
+
+def test_an_id_beyond_its_table_gives_nan_and_not_another_word():
+    model = small("transformer")
+    assert jnp.isnan(model(jnp.array([[3, 61]])).last_hidden_state).any()

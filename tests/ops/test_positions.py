@@ -1,0 +1,60 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from errors import InputError
+from ops.positions import rotary, sinusoidal_table
+
+
+def test_the_sinusoidal_table_is_the_papers_formula():
+    table = sinusoidal_table(50, 6)
+    assert table.dtype == jnp.float32
+    for position in (0, 1, 49):
+        for i in range(3):
+            angle = position / 10_000 ** (2 * i / 6)
+            assert abs(table[position, 2 * i] - np.sin(angle)) < 1e-6
+            assert abs(table[position, 2 * i + 1] - np.cos(angle)) < 1e-6
+
+
+def test_position_zero_is_not_rotated():
+    x = jax.random.normal(jax.random.key(0), (1, 3, 2, 8))
+    np.testing.assert_array_equal(rotary(x, jnp.zeros((1, 3), jnp.int32)), x)
+
+
+def test_rotation_pairs_a_channel_with_the_one_half_the_width_away():
+    x = jnp.array([[[[1.0, 0.0, 0.0, 0.0]]]])
+    got = rotary(x, jnp.array([[2]]))[0, 0, 0]
+    error = np.abs(got - np.array([np.cos(2.0), 0.0, np.sin(2.0), 0.0])).max()
+    print("error", error)
+    assert error < 1e-6  # measured 3e-8
+
+
+def test_products_of_rotated_vectors_depend_on_the_distance_alone():
+    with jax.enable_x64(True):
+        q, k = (jax.random.normal(key, (1, 4, 2, 8), jnp.float64) for key in jax.random.split(jax.random.key(1)))
+        at = jnp.array([[3, 9, 4, 0]])
+
+        def products(shift):
+            return jnp.einsum("bthk,bshk->bhts", rotary(q, at + shift), rotary(k, at + shift))
+
+        error = jnp.abs(products(0) - products(1000)).max()
+        print("error", error)
+        assert error < 1e-11  # measured 4e-13
+        assert jnp.abs(products(0) - jnp.einsum("bthk,bshk->bhts", q, k)).max() > 0.1
+
+
+def test_rotation_keeps_lengths_and_the_type():
+    x = jax.random.normal(jax.random.key(2), (2, 5, 3, 8))
+    at = jnp.broadcast_to(jnp.arange(5), (2, 5))
+    error = jnp.abs(jnp.linalg.norm(rotary(x, at), axis=-1) - jnp.linalg.norm(x, axis=-1)).max()
+    print("error", error)
+    assert error < 1e-5  # measured 5e-7
+    assert rotary(x.astype(jnp.bfloat16), at).dtype == jnp.bfloat16
+
+
+def test_odd_widths_are_refused():
+    with pytest.raises(InputError, match="even width, got 5"):
+        sinusoidal_table(3, 5)
+    with pytest.raises(InputError, match="even head width, got 5"):
+        rotary(jnp.zeros((1, 2, 1, 5)), jnp.zeros((1, 2), jnp.int32))
