@@ -13,9 +13,7 @@ def get_config() -> ConfigDict:
     config.mode = "train"  # train | evaluate | predict
     config.task = "masked_lm"  # masked_lm | classification
     config.workdir = "runs/default"  # directory that holds everything the run writes
-    config.init_from = (
-        ""  # work directory whose best checkpoint gives the starting weights and the tokenizer; "" = none
-    )
+    config.init_from = ""  # work directory whose best checkpoint gives first weights and tokenizer; "" = none
     config.seed = 0  # decides initial weights, data order, masks and dropout
     config.compilation_cache = "~/.cache/flaxformers/xla"  # JAX's persistent compilation cache; "" = none
 
@@ -57,9 +55,7 @@ def _model() -> ConfigDict:
 
 def _tokenizer() -> ConfigDict:
     tokenizer = ConfigDict()
-    tokenizer.path = (
-        ""  # tokenizer.json, vocab.txt, or a directory with one of them or vocab.json + merges.txt; "" = train
-    )
+    tokenizer.path = ""  # tokenizer.json, vocab.txt, or a directory with one or vocab.json + merges.txt; "" = train
     tokenizer.kind = "byte_bpe"  # byte_bpe | wordpiece | unigram: what is trained when there is no path
     tokenizer.vocab_size = 8192  # V, entries to train, special tokens included
     tokenizer.train_characters = 20_000_000  # at most this much of the training text is used to train it, characters
@@ -103,9 +99,9 @@ def _optimizer() -> ConfigDict:
     optimizer.learning_rate = 1e-3  # at the end of the warm-up
     optimizer.schedule = "linear"  # after the warm-up: linear (to zero) | cosine (to zero) | constant | rsqrt
     optimizer.warmup_steps = 100  # optimizer steps from zero to the learning rate
-    optimizer.beta1 = 0.9
-    optimizer.beta2 = 0.98
-    optimizer.epsilon = 1e-6
+    optimizer.beta1 = 0.9  # decay of the mean of gradients
+    optimizer.beta2 = 0.98  # decay of the mean of squared gradients (RoBERTa: 0.98)
+    optimizer.epsilon = 1e-6  # added to the root of that mean
     optimizer.weight_decay = 0.01  # decoupled; never on biases and norms
     optimizer.clip_norm = 1.0  # largest global norm of the gradient; 0 = no clipping
     return optimizer
@@ -141,9 +137,7 @@ def _checkpoint() -> ConfigDict:
     checkpoint = ConfigDict()
     checkpoint.every = 100  # optimizer steps between checkpoints; the last step is always saved
     checkpoint.keep = 2  # newest checkpoints that are kept, beside the best one
-    checkpoint.best = (
-        "loss"  # metric of the validation split that decides the best one: loss | perplexity | accuracy | f1
-    )
+    checkpoint.best = "loss"  # validation score that decides the best: loss | perplexity | accuracy | f1
     return checkpoint
 
 

@@ -119,7 +119,8 @@ def _prepare(builder: Any, name: str) -> None:
         builder.download_and_prepare()
     except ImportError as error:
         raise InputError(
-            f"{name} needs {error.name} to be prepared, though not to be read; {_how_to_prepare(name)}"
+            f"{name} needs the package {error.name} to be prepared, though not to be read; install it, then "
+            f"{_how_to_prepare(name)}"
         ) from error
     except Exception as error:  # a builder is anyone's code, and a download fails in many ways
         raise InputError(f"{name} could not be prepared ({type(error).__name__}: {_first_line(error)})") from error

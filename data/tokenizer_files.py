@@ -32,11 +32,16 @@ def load(path: Path) -> tokenizers.Tokenizer:
 
 def save(tokenizer: tokenizers.Tokenizer, directory: Path) -> Path:
     """Write `tokenizer.json` so that a reader sees the old file or the new one, never half of one."""
-    directory.mkdir(parents=True, exist_ok=True)
     final = directory / "tokenizer.json"
     draft = directory / f".tokenizer.json.{os.getpid()}"
-    draft.write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
-    draft.replace(final)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        draft.write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
+        draft.replace(final)
+    except OSError as error:
+        if draft.is_file():
+            draft.unlink()
+        raise InputError(f"{final}: cannot be written ({error.strerror}); free space or choose another place") from error
     return final
 
 
@@ -93,7 +98,7 @@ def _merges(path: Path, ids: dict[str, int]) -> list[tuple[str, str]]:
 
 
 def _load_wordpiece(path: Path) -> tokenizers.Tokenizer:
-    """BERT's vocab.txt does not say whether it is cased: it is taken as uncased if no token holds a capital letter."""
+    """BERT's vocab.txt does not say whether it is cased: it is taken as uncased if no token holds one of A to Z."""
     lines = _text(path).split("\n")
     tokens = [line.rstrip("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
     ids: dict[str, int] = {}
@@ -103,7 +108,7 @@ def _load_wordpiece(path: Path) -> tokenizers.Tokenizer:
         ids[token] = number - 1
     if "[UNK]" not in ids:
         raise InputError(f"{path}: has no [UNK] token, so it is no WordPiece vocabulary")
-    lowercase = not any(c.isupper() for token in ids if token[:1] != "[" for c in token)
+    lowercase = not any("A" <= c <= "Z" for token in ids if token[:1] != "[" for c in token)
     tokenizer = wordpiece(models.WordPiece(ids, unk_token="[UNK]"), lowercase=lowercase)
     tokenizer.add_special_tokens([name for name in WORDPIECE_SPECIALS if name in ids])
     return tokenizer

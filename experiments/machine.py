@@ -1,11 +1,15 @@
 """What a measurement was made on: commit, package versions, processor. Never the host's name."""
 
+import json
 import os
 import platform
+import shlex
 import subprocess
+import sys
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -47,3 +51,21 @@ def cpu() -> str:
 def cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def provenance(command: str, packages: Iterable[str]) -> dict[str, Any]:
+    """What a file of raw results says of itself; `command` is what stands before the arguments of this process."""
+    return {
+        "command": " ".join([command, shlex.join(sys.argv[1:])]).strip(),
+        "commit": commit(),
+        "versions": versions(packages),
+        "cpu": cpu(),
+        "cores": cores(),
+    }
+
+
+def write_results(path: Path, report: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    os.replace(fresh, path)

@@ -19,7 +19,7 @@ from experiments.sizes import page as sizes_page
 from experiments.speed import page as speed_page
 from experiments.table import records_table
 
-BLOCK = re.compile(r"(<!-- (\w+):([\w.-]+)((?: [\w]+=[^\s>]+)*) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"^(<!-- (\w+):([\w.-]+)((?: [\w]+=[^\s>]+)*) -->\n)(.*?)(^<!-- end -->)", re.DOTALL | re.MULTILINE)
 START = re.compile(r"^<!-- \w+:", re.MULTILINE)
 EMPTY = "Nothing has been measured yet.\n"
 
@@ -43,7 +43,7 @@ def regenerated(page: Path, *, root: Path = ROOT) -> str:
         if kind == "ledger":
             body = _ledger(name, where, root, page)
         elif kind in RESULTS:
-            body = _results(kind, name, root)
+            body = _results(kind, name, root, page)
         else:
             raise InputError(
                 f"{page}: the marker {before.strip()} is of no known kind; use one of ledger, {', '.join(RESULTS)}"
@@ -71,7 +71,9 @@ def _ledger(study: str, where: dict[str, str], root: Path, page: Path) -> str:
     return records_table(chosen) if chosen else EMPTY
 
 
-def _results(kind: str, name: str, root: Path) -> str:
+def _results(kind: str, name: str, root: Path, page: Path) -> str:
+    if name not in RESULTS[kind]:
+        raise InputError(f"{page}: there is no table {kind}:{name}; there is {', '.join(RESULTS[kind])}")
     path = root / "experiments" / kind / "results" / f"{name}.json"
     if not path.exists():
         return EMPTY

@@ -96,9 +96,7 @@ class LongformerConfig(TransformerConfig):
     def __post_init__(self):
         super().__post_init__()
         if not isinstance(self.windows, tuple) or len(self.windows) != self.depth:
-            raise InputError(
-                f"windows must be a tuple with one width for each of {self.depth} layers, got {self.windows!r}"
-            )
+            raise InputError(f"windows must be a tuple of {self.depth} widths, one per layer, got {self.windows!r}")
         for at, window in enumerate(self.windows):
             _refuse_below(f"windows[{at}]", window, 1)
         _refuse_below("max_global_tokens", self.max_global_tokens, 1)

@@ -43,9 +43,7 @@ class Embeddings(nnx.Module):
             types = jnp.zeros_like(input_ids) if token_type_ids is None else token_type_ids
             x = x + self.token_type(types)
         elif token_type_ids is not None:
-            raise InputError(
-                "token_type_ids were given to a net with token_types 0: leave them out, or set token_types."
-            )
+            raise InputError("token_type_ids were given but token_types is 0: leave them out, or set token_types")
         x = self.norm(x) if self.cfg.norm == "post" else x.astype(self.cfg.compute_dtype)
         return dropout(x, self.cfg.dropout_rate, key)
 

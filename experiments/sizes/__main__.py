@@ -8,8 +8,6 @@ Afterwards `python -m experiments.ledger --write` puts the table into the pages.
 
 import argparse
 import dataclasses
-import json
-import shlex
 import sys
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from experiments.sizes.page import costs_table
 from models import MODELS
 
 OUT = machine.ROOT / "experiments" / "sizes" / "results" / "models.json"
+PACKAGES = ("jax", "jaxlib", "flax")
 
 
 def _listed(text: str, known: tuple, kind: type) -> list:
@@ -33,39 +32,27 @@ def _listed(text: str, known: tuple, kind: type) -> list:
     return values
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", default=",".join(SIZES))
     parser.add_argument("--lengths", default=",".join(map(str, LENGTHS)), help="tokens")
     parser.add_argument("--seconds", type=float, default=60.0, help="time no step that should take longer")
     parser.add_argument("--out", type=Path, default=OUT)
-    given = parser.parse_args(arguments)
+    given = parser.parse_args()
     try:
         sizes, lengths = _listed(given.sizes, tuple(SIZES), str), _listed(given.lengths, LENGTHS, int)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
-    rate = matmul_rate()
-    costs = []
+    rate, costs = matmul_rate(), []
+    report = machine.provenance("python -m experiments.sizes", PACKAGES) | {"matmul_rate": rate, "costs": costs}
     for size in sizes:
         for length in lengths:
             for model in MODELS:
                 cost = measure(model, size, length, largest_seconds=given.seconds, flops_per_second=rate)
                 costs.append(dataclasses.asdict(cost))
+                machine.write_results(given.out, report)  # after each, so that the next one may fail
                 print(cost, file=sys.stderr, flush=True)
-    report = {
-        "command": shlex.join(
-            ["python", "-m", "experiments.sizes", *(sys.argv[1:] if arguments is None else arguments)]
-        ),
-        "commit": machine.commit(),
-        "versions": machine.versions(("jax", "jaxlib", "flax")),
-        "cpu": machine.cpu(),
-        "cores": machine.cores(),
-        "matmul_rate": rate,
-        "costs": costs,
-    }
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(costs_table(report))
     return 0
 

@@ -108,7 +108,7 @@ def measure(model: str, size: str, length: int, *, largest_seconds: float, flops
 
 
 def peak_bytes(compiled: Any) -> int:
-    """Arguments and results that live through the step (a donated one counts once) and the largest set of temporaries."""
+    """Arguments and results that live through the step, a donated one once, and the largest set of temporaries."""
     memory = compiled.memory_analysis()
     lasting = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
     return lasting + memory.temp_size_in_bytes

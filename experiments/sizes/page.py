@@ -19,7 +19,10 @@ def costs_table(report: dict[str, Any]) -> str:
 def _rows(costs: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
     by_key = {(cost["size"], cost["length"], cost["model"]): cost for cost in costs}
     for size, length in dict.fromkeys((cost["size"], cost["length"]) for cost in costs):
-        pair = [by_key[size, length, model] for model in ("transformer", "longformer")]
+        keys = [(size, length, model) for model in ("transformer", "longformer")]
+        if not all(key in by_key for key in keys):  # the script was stopped between the two
+            continue
+        pair = [by_key[key] for key in keys]
         yield (
             size,
             f"{length:,}",

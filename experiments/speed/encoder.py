@@ -3,15 +3,14 @@
     python experiments/speed/encoder.py --out=experiments/speed/results/encoder.json
 
 A step is a forward and a backward pass with the gradients of all parameters, in float32; no optimizer. Every peer
-lives in a worker process of its own with all cores. In each round every peer takes one step, in turn, so that whatever else the
-machine does meets all of them alike; ratios are formed within a round. `--smoke` runs two small cases, once.
+lives in a worker process of its own with all cores. In each round every peer takes one step, in turn, so that whatever
+else the machine does meets all of them alike; ratios are formed within a round. `--smoke` runs two small cases, once.
 Needs PyTorch and transformers (requirements-dev.txt). Let nothing else run meanwhile.
 """
 
 import argparse
 import json
 import os
-import shlex
 import statistics
 import subprocess
 import sys
@@ -132,17 +131,9 @@ def main() -> None:
         medians = {n: statistics.median(r["seconds"]) for n, r in measured[-1]["results"].items() if "error" not in r}
         told = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in medians.items())
         print(f"{case.name}: {told} ({time.perf_counter() - began:.0f} s in all)", file=sys.stderr, flush=True)
-    report = {
-        "command": shlex.join(["python", "experiments/speed/encoder.py", *sys.argv[1:]]),
-        "commit": machine.commit(),
-        "versions": machine.versions(PACKAGES),
-        "cpu": machine.cpu(),
-        "cores": machine.cores(),
-        "cases": measured,
-    }
+    report = machine.provenance("python experiments/speed/encoder.py", PACKAGES) | {"cases": measured}
     if given.out:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        machine.write_results(given.out, report)
     print(TABLES["encoder"](report))
 
 

@@ -4,7 +4,7 @@
 
 Each repeat starts `train.py --config=configs/quickstart.py` twice, in fresh work directories that share one fresh
 compilation cache: the tokenizer is trained and the text read both times, only the compiler's work is spared the second
-time. Read from speed.jsonl: seconds_to_first_step; and step_seconds, data_wait_share and tokens_per_second of each line.
+time. Read from speed.jsonl: seconds_to_first_step; and of each line step_seconds, data_wait_share, tokens_per_second.
 """
 
 import argparse
@@ -20,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that the file
 
 from experiments import machine
 from experiments.speed.page import TABLES
+
+PACKAGES = ("jax", "jaxlib", "flax", "grain", "tokenizers")
 
 
 def start(workdir: Path, cache: Path, *, recipe: str, steps: int) -> dict[str, Any]:
@@ -65,17 +67,9 @@ def main() -> None:
             for cache in ("cold", "warm"):
                 told = start(Path(place, cache), Path(place, "cache"), recipe=given.recipe, steps=given.steps)
                 starts.append({"cache": cache} | told)
-    report = {
-        "command": shlex.join(["python", "experiments/speed/quickstart.py", *sys.argv[1:]]),
-        "commit": machine.commit(),
-        "versions": machine.versions(("jax", "jaxlib", "flax", "grain", "tokenizers")),
-        "cpu": machine.cpu(),
-        "cores": machine.cores(),
-        "starts": starts,
-    }
+    report = machine.provenance("python experiments/speed/quickstart.py", PACKAGES) | {"starts": starts}
     if given.out:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        machine.write_results(given.out, report)
     print(TABLES["quickstart"](report))
 
 

@@ -26,7 +26,7 @@ def test_a_large_source_is_permuted_without_repeats():
     assert len(set(some.tolist())) == 2000
     assert 0 <= some.min() <= some.max() < LISTED
     print("mean of 2000 indices over their range:", some.mean() / LISTED)
-    assert abs(some.mean() / LISTED - 0.5) < 0.03  # seen 0.507; one standard error is 0.0065
+    assert abs(some.mean() / LISTED - 0.5) < 0.03  # seen 0.5001; one standard error is 0.0065
 
 
 def test_another_seed_is_another_order_even_shifted_by_an_epoch():

@@ -2,11 +2,14 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from data.stdlib import read_stdlib
 from errors import InputError
+
+ROOT = str(Path(__file__).parents[2])
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +83,7 @@ print(json.dumps([[r.origin for r in split] for split in (corpus.train, corpus.v
 
 
 def test_another_process_and_hash_seed_reads_the_same(corpus):
-    environment = {**os.environ, "PYTHONHASHSEED": "77", "PYTHONPATH": os.getcwd()}
+    environment = {**os.environ, "PYTHONHASHSEED": "77", "PYTHONPATH": ROOT}
     printed = subprocess.run(
         [sys.executable, "-c", PRINT_SPLITS], env=environment, capture_output=True, text=True, check=True
     )

@@ -9,6 +9,8 @@ from data.records import Record
 from data.tfds import read_tfds
 from errors import InputError
 
+ROOT = str(Path(__file__).parents[2])
+
 # TFDS imports much; what it warns about is not ours to repair.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -52,7 +54,7 @@ source = read_tfds("tiny_reviews", split="test", data_dir={str(prepared)!r})
 assert len(source) == 3 and source[0].values["text"].startswith("review")
 assert "tensorflow" not in sys.modules and "tiny_tfds_builder" not in sys.modules
 """
-    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    environment = {**os.environ, "PYTHONPATH": ROOT}
     ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
 
@@ -68,7 +70,7 @@ assert "tensorflow" not in sys.modules and "tiny_tfds_builder" not in sys.module
         ("tiny_reviews", {"split": "valid"}, r"no split 'valid'; it has train, test"),
         ("tiny_reviews", {"split": "train[:x%]"}, r"no split 'train\[:x%\]'"),
         ("tiny_reviews", {"fields": ("review",)}, r"no field 'review'; it has text, label, stars"),
-        ("needs_tensorflow", {"prepare": True}, r"needs tensorflow to be prepared, though not to be read"),
+        ("needs_tensorflow", {"prepare": True}, r"needs the package tensorflow to be prepared, though not to be read"),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_one_sentence(name, options, match, prepared):

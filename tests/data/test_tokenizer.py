@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from data import tokenizer as tokenizer_module
 from data.tokenizer import Tokenizer
 from errors import InputError
+
+ROOT = str(Path(__file__).parents[2])
 
 KINDS = ("byte_bpe", "wordpiece", "unigram")
 PROSE = [
@@ -41,7 +44,7 @@ def test_training_twice_in_two_processes_and_hash_seeds_gives_the_same_ids(kind,
     runs = [
         subprocess.Popen(
             [sys.executable, "-c", TRAIN_IN_A_PROCESS, kind, str(file)],
-            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.getcwd()},
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": ROOT},
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -142,6 +145,33 @@ def test_bert_vocabulary_files_are_read_with_their_line_numbers_as_ids(tmp_path)
     assert (t.vocab_size, t.pad_id, t.mask_id) == (9, 0, 4)
 
 
+@pytest.mark.parametrize(("word", "ids"), [("\u211d", [5, 6]), ("Sail", [1, 6])])
+def test_a_bert_vocabulary_with_a_capital_letter_is_cased(word, ids, tmp_path):
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "sail", "on", word]
+    (tmp_path / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
+    assert Tokenizer.load(tmp_path / "vocab.txt").encode("SAIL on").tolist() == ids
+
+
+@pytest.mark.parity
+@pytest.mark.filterwarnings("ignore")
+def test_vocabulary_files_give_the_ids_that_transformers_gives(trained, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    texts = [*PROSE, "don't\t Stop \n\n  now", "HÉLLO 漢字x", "  "]
+    for kind, peer in (("wordpiece", transformers.BertTokenizerFast), ("byte_bpe", transformers.GPT2TokenizerFast)):
+        model = json.loads(trained[kind]._backend.to_str())["model"]
+        if kind == "wordpiece":
+            spellings = [trained[kind].token(i) for i in range(trained[kind].vocab_size)]
+            (tmp_path / "vocab.txt").write_text("\n".join(spellings) + "\n", encoding="utf-8")
+            theirs = peer(vocab=model["vocab"])
+        else:
+            (tmp_path / "vocab.json").write_text(json.dumps(model["vocab"]), encoding="utf-8")
+            merges = [tuple(pair) for pair in model["merges"]]
+            (tmp_path / "merges.txt").write_text("\n".join(" ".join(m) for m in merges), encoding="utf-8")
+            theirs = peer(vocab=model["vocab"], merges=merges, unk_token="<unk>", bos_token="<s>", eos_token="</s>")
+        ours = Tokenizer.load(tmp_path / ("vocab.txt" if kind == "wordpiece" else "vocab.json"))
+        assert [x.tolist() for x in ours.encode_batch(texts)] == theirs(texts, add_special_tokens=False)["input_ids"]
+
+
 def test_gpt2_files_are_read_and_lack_a_mask(tmp_path):
     source = Tokenizer.train("byte_bpe", PROSE, vocab_size=300)
     model = json.loads(source._backend.to_str())["model"]
@@ -184,6 +214,9 @@ def test_unreadable_tokenizer_files_are_refused(files, match, tmp_path):
 def test_other_refusals(tmp_path):
     with pytest.raises(InputError, match="no such tokenizer"):
         Tokenizer.load(tmp_path / "none")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"file.tokenizer.json: cannot be written"):
+        Tokenizer.train("byte_bpe", PROSE, vocab_size=270).save(tmp_path / "file")
     with pytest.raises(InputError, match="kind 'bpe' is unknown"):
         Tokenizer.train("bpe", PROSE, vocab_size=300)
     with pytest.raises(InputError, match="no text"):

@@ -23,8 +23,11 @@ def lines(path: Path) -> list[dict]:
 
 
 def reviews(*changes: dict) -> str:
-    records = [{"id": f"cv{fold}", "label": label, "fold": fold, "text": f"a {label} film {fold} \nend"} for fold in range(9)
-               for label in ("neg", "pos")]  # fmt: skip
+    records = [
+        {"id": f"cv{fold}", "label": label, "fold": fold, "text": f"a {label} film {fold} \nend"}
+        for fold in range(9)
+        for label in ("neg", "pos")
+    ]
     return "".join(json.dumps(record) + "\n" for record in [*records, *changes])
 
 

@@ -91,8 +91,8 @@ def relative_error(ours, theirs):
 def gradient_error(ours, theirs):
     """Largest difference in any parameter over that parameter's largest gradient.
 
-    A key's bias adds the same to every score of a query, so its gradient is zero but for rounding: it is measured against
-    the largest gradient of all.
+    A key's bias adds the same to every score of a query, so its gradient is zero but for rounding: it is measured
+    against the largest gradient of all.
     """
     assert set(ours) == set(theirs)
     largest = {name: np.abs(grad).max() for name, grad in theirs.items()}

@@ -5,9 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from nets import config, gradients, jitted, marked, small, token_ids
-
-from models import MODELS
+from nets import gradients, jitted, marked, small, token_ids
 
 NETS = ["transformer", "longformer"]
 
@@ -22,7 +20,7 @@ def globals_of(name, batch, length, *places):
 
 @pytest.mark.parametrize("name", NETS)
 def test_padding_changes_nothing(name):
-    model, ids = small(name), token_ids(2, 19)
+    model, ids = small(name, depth=2), token_ids(2, 19)
     alone = states(model, ids, **globals_of(name, 2, 19, 0, 7))
     padded_ids = jnp.concatenate([ids, token_ids(2, 12, seed=5)], 1)
     real = jnp.concatenate([jnp.ones_like(ids), jnp.zeros((2, 12), jnp.int32)], 1)
@@ -35,7 +33,7 @@ def test_padding_changes_nothing(name):
 
 @pytest.mark.parametrize("name", NETS)
 def test_a_packed_document_is_as_if_alone(name):
-    model, ids = small(name, max_positions=40), token_ids(1, 30)
+    model, ids = small(name, depth=2), token_ids(1, 30)
     alone = states(model, ids[:, 11:24], **globals_of(name, 1, 13, 0))
     segments = jnp.array([[1] * 11 + [2] * 13 + [0] * 6])
     places = jnp.concatenate([jnp.arange(11), jnp.arange(13), jnp.zeros(6, jnp.int32)])[None]
@@ -56,7 +54,7 @@ def test_no_gradient_crosses_a_document(name):
 
 
 def test_a_token_sees_its_window_and_the_global_tokens_and_a_global_token_sees_all():
-    model, ids = small("longformer", depth=1, windows=(3,)), jnp.arange(30)[None]
+    model, ids = small("longformer"), jnp.arange(30)[None]
 
     def seen_by(place):
         # a random direction: the sum of a normed vector would not depend on anything
@@ -69,72 +67,66 @@ def test_a_token_sees_its_window_and_the_global_tokens_and_a_global_token_sees_a
     assert seen_by(2) == list(range(30))
 
 
-@pytest.mark.parametrize("name", NETS)
-def test_a_window_over_the_whole_row_is_dense_attention_and_batch_order_is_kept(name):
-    ids, order = token_ids(3, 20), jnp.array([2, 0, 1])
-    model = small("longformer", windows=(20, 40))
-    dense = MODELS["transformer"][1]
-    local = states(model, ids)
-    graph = nnx.graphdef(nnx.eval_shape(lambda: dense(config("transformer"), rngs=nnx.Rngs(0))))
-    own = [
-        (path, leaf) for path, leaf in nnx.to_flat_state(nnx.state(model)) if "_global" not in ".".join(map(str, path))
-    ]
-    same_weights = nnx.merge(graph, nnx.from_flat_state(own))
-    error = np.abs(states(same_weights, ids) - local).max()
+def test_a_window_over_the_whole_row_is_dense_attention():
+    model, ids = small("longformer", windows=(20,)), token_ids(3, 20)
+    own = [item for item in nnx.to_flat_state(nnx.state(model)) if "_global" not in ".".join(map(str, item[0]))]
+    dense = nnx.merge(nnx.graphdef(small("transformer")), nnx.from_flat_state(own))
+    error = np.abs(states(dense, ids) - states(model, ids)).max()
     print(f"dense against a window over everything: {error:.1e}")
     assert error < 2e-5
-    permuted = states(small(name), ids[order])
-    assert np.abs(permuted - states(small(name), ids)[order]).max() < 2e-5
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_permuted_batch_gives_permuted_states(name):
+    model, order = small(name), jnp.array([2, 0, 1])
+    inputs = [token_ids(3, 20), jnp.tri(3, 20, 17, dtype=jnp.int32)] + (
+        [token_ids(3, 20, vocab_size=2)] * (name != NETS[0])
+    )
+
+    def run(model, ids, real, *is_global):
+        given = {"global_attention_mask": each * (jnp.arange(20) % 6 == 0)[None] for each in is_global}
+        return model(ids, attention_mask=real, **given).last_hidden_state
+
+    whole, permuted = jitted(model, lambda m: (run(m, *inputs), run(m, *(each[order] for each in inputs))))
+    assert jnp.abs(permuted - whole[order]).max() < 2e-5
 
 
 @pytest.mark.parametrize("name", NETS)
 def test_dropout_is_a_function_of_its_key(name):
-    model, ids = small(name, dropout_rate=0.3, attention_dropout_rate=0.3), token_ids(2, 16)
-    graph, params = nnx.split(model)
-    inputs = globals_of(name, 2, 16, 0)
-
-    @jax.jit
-    def run(params, key):
-        return nnx.merge(graph, params)(ids, rngs=nnx.Rngs(dropout=key), **inputs).last_hidden_state
-
-    first, again, other = (run(params, jax.random.key(seed)) for seed in (1, 1, 2))
-    assert jnp.array_equal(first, again)
-    assert not jnp.allclose(first, other, atol=0.1)
-    without = small(name, dropout_rate=0.0, attention_dropout_rate=0.0)
-    assert np.array_equal(states(model, ids, **inputs), states(without, ids, **inputs))
-    assert jnp.array_equal(
-        nnx.merge(nnx.graphdef(without), params)(ids, rngs=nnx.Rngs(dropout=3), **inputs).last_hidden_state,
-        nnx.merge(nnx.graphdef(without), params)(ids, **inputs).last_hidden_state,
-    )
-
-
-@pytest.mark.parametrize("name", NETS)
-def test_dropout_falls_on_attention_too(name):
     ids, inputs = token_ids(2, 16), globals_of(name, 2, 16, 0)
-    model = small(name, depth=1, **({"windows": (3,)} if inputs else {}), dropout_rate=0.0, attention_dropout_rate=0.5)
-    dropped = states(model, ids, rngs=nnx.Rngs(dropout=0), **inputs)
-    assert np.abs(dropped - states(model, ids, **inputs)).max() > 0.1
+    runs = {}
+    for rate in (0.0, 0.3):
+        graph, params = nnx.split(small(name, dropout_rate=rate, attention_dropout_rate=rate))
+
+        @jax.jit
+        def run(params, key=None, graph=graph):
+            rngs = None if key is None else nnx.Rngs(dropout=key)
+            return nnx.merge(graph, params)(ids, rngs=rngs, **inputs).last_hidden_state
+
+        runs[rate] = [run(params, jax.random.key(seed)) for seed in (1, 1, 2)] + [run(params)]
+    first, again, other, without = runs[0.3]
+    assert jnp.array_equal(first, again)
+    assert jnp.abs(first - other).max() > 0.1
+    assert all(jnp.abs(at_zero - without).max() < 1e-5 for at_zero in runs[0.0])
 
 
 @pytest.mark.parametrize("name", NETS)
 def test_a_row_of_padding_is_finite_and_so_are_its_gradients(name):
     model, ids = small(name), token_ids(2, 12)
     inputs = {"attention_mask": jnp.ones_like(ids).at[1].set(0), **globals_of(name, 2, 12, 0)}
-    assert np.isfinite(states(model, ids, **inputs)).all()
     grads = gradients(model, lambda m: jnp.square(m(ids, **inputs).last_hidden_state).sum())
     assert all(np.isfinite(grad).all() for grad in grads.values())
 
 
-@pytest.mark.parametrize("name", NETS)
-def test_recomputing_blocks_changes_neither_values_nor_gradients(name):
-    ids, inputs = token_ids(2, 16), globals_of(name, 2, 16, 0)
+def test_recomputing_blocks_changes_no_gradient():
+    ids, inputs = token_ids(2, 16), {"global_attention_mask": marked(2, 16, 0)}
 
     def loss(model):
         return jnp.square(model(ids, rngs=nnx.Rngs(dropout=1), **inputs).last_hidden_state[:, :, 0]).sum()
 
-    kept, again = (gradients(small(name, remat=remat, dropout_rate=0.1), loss) for remat in (False, True))
+    kept, again = (gradients(small("longformer", remat=remat), loss) for remat in (False, True))
     error = max(np.abs(kept[path] - again[path]).max() / np.abs(kept[path]).max() for path in kept if "key" not in path)
-    print(f"{name}: recomputed gradients differ by {error:.1e}")
+    print(f"recomputed gradients differ by {error:.1e}")
     assert error < 1e-4
 
 
@@ -177,11 +169,11 @@ def test_bfloat16_stays_near_float32(name):
     assert error < 0.05
 
 
-def test_rotary_positions_see_distances_alone():
-    for name in NETS:
-        model, ids = small(name, positions="rotary"), token_ids(1, 16)
-        inputs = globals_of(name, 1, 16, 0)
-        here, there = (states(model, ids, position_ids=jnp.arange(16)[None] + at, **inputs) for at in (0, 1000))
-        assert np.abs(here - there).max() < 1e-3
-        spread = states(model, ids, position_ids=3 * jnp.arange(16)[None], **inputs)
-        assert np.abs(here - spread).max() > 0.1
+@pytest.mark.parametrize("name", NETS)
+def test_rotary_positions_see_distances_alone(name):
+    model, ids = small(name, positions="rotary"), jnp.tile(token_ids(1, 16), (3, 1))
+    at = jnp.arange(16)
+    places = jnp.stack([at, at + 1000, at * 3])
+    here, moved, stretched = states(model, ids, position_ids=places, **globals_of(name, 3, 16, 0))
+    assert np.abs(here - moved).max() < 1e-3  # seen 2e-4: float32 angles near 1000
+    assert np.abs(here - stretched).max() > 0.1

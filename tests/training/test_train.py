@@ -35,7 +35,14 @@ def test_training_beats_the_unigram_baseline(pretrained):
 
 def test_evaluation_gives_the_score_that_training_wrote(pretrained, run):
     trained = last(pretrained, "validation")
-    run(pretrained, "train.steps=200", "evaluation.every=100", "checkpoint.every=100", "optimizer.warmup_steps=20", "mode=evaluate")
+    run(
+        pretrained,
+        "train.steps=200",
+        "evaluation.every=100",
+        "checkpoint.every=100",
+        "optimizer.warmup_steps=20",
+        "mode=evaluate",
+    )
     again = json.loads((pretrained / "result_validation.json").read_text())
     assert again["step"] == 200
     assert again["loss"] == trained["loss"]
@@ -80,7 +87,10 @@ def test_eight_devices_train_like_one(tmp_path, arguments):
     losses = []
     for devices in (1, 8):
         workdir = tmp_path / f"d{devices}"
-        environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "JAX_PLATFORMS": "cpu"}
+        environment = os.environ | {
+            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+            "JAX_PLATFORMS": "cpu",
+        }
         argv = arguments(workdir, "train.steps=6", "train.accumulation=1", "log.every=1")
         subprocess.run([sys.executable, *argv], cwd=ROOT, env=environment, check=True, capture_output=True)
         losses.append([line["loss"] for line in read_lines(workdir / "metrics.jsonl")])
@@ -96,8 +106,19 @@ def test_a_pre_norm_rotary_transformer_in_bfloat16_trains_too(tmp_path, run):
 
 
 def test_the_best_checkpoint_survives_beside_the_newest(tmp_path, run):
-    run(tmp_path / "run", "train.steps=24", "checkpoint.every=4", "checkpoint.keep=1", "evaluation.every=4", "optimizer.learning_rate=0.5")
-    scored = {line["step"]: line["loss"] for line in read_lines(tmp_path / "run" / "metrics.jsonl") if line["split"] == "validation"}
+    run(
+        tmp_path / "run",
+        "train.steps=24",
+        "checkpoint.every=4",
+        "checkpoint.keep=1",
+        "evaluation.every=4",
+        "optimizer.learning_rate=0.5",
+    )
+    scored = {
+        line["step"]: line["loss"]
+        for line in read_lines(tmp_path / "run" / "metrics.jsonl")
+        if line["split"] == "validation"
+    }
     best = min(scored, key=scored.get)
     kept = sorted(int(p.name) for p in (tmp_path / "run" / "checkpoints").iterdir() if p.name.isdigit())
     assert kept == sorted({best, 24})

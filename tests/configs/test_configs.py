@@ -1,0 +1,135 @@
+"""Recipes load, build, and set nothing that no code reads; mistakes on the command line are told in one sentence."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from flax import nnx
+from ml_collections import ConfigDict
+
+from configs import command_line, defaults
+from configs.argument import parse_argument
+from errors import InputError
+from models import HEADS, MODELS
+from train import model_sizes
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPES = [
+    "configs/quickstart.py",
+    "configs/quickstart.py:short",
+    *(f"configs/pretrain.py:{size},model={model}" for size in ("tiny", "small", "base", "large") for model in MODELS),
+    "configs/finetune.py",
+    "configs/finetune.py:base,model=longformer,length=4096",
+]
+
+
+def parse(*flags: str) -> ConfigDict:
+    return command_line.parse(["train.py", *flags])
+
+
+def leaves(config: ConfigDict, prefix: str = ""):
+    for key, value in config.items():
+        if isinstance(value, ConfigDict):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+@pytest.fixture(autouse=True)
+def _in_the_root(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def test_every_recipe_file_is_tried():
+    machinery = {"__init__.py", "defaults.py", "sizes.py", "argument.py", "command_line.py"}
+    files = {p.name for p in (ROOT / "configs").glob("*.py")} - machinery
+    assert files == {Path(recipe.partition(":")[0]).name for recipe in RECIPES}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_loads_and_builds(recipe):
+    config = parse(f"--config={recipe}")
+    net_config, net = MODELS[config.model.name]
+    sizes = model_sizes(config.model, net_config, vocab_size=config.tokenizer.vocab_size)
+    head = {"classes": 2, "dropout_rate": 0.1} if config.task == "classification" else {}
+    model = nnx.eval_shape(lambda: HEADS[config.task](net(sizes, rngs=nnx.Rngs(0)), rngs=nnx.Rngs(0), **head))
+    assert nnx.state(model)
+    assert set(leaves(config)) == set(leaves(defaults.get_config()))
+    assert config.data.length <= config.model.max_positions
+    assert config.optimizer.warmup_steps < config.train.steps
+
+
+def test_every_key_is_read_by_some_code():
+    read = set()
+    for path in [
+        ROOT / "train.py",
+        *(ROOT / "tasks").glob("*.py"),
+        *(ROOT / "training").glob("*.py"),
+        ROOT / "models/config.py",
+    ]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute):
+                read.add(node.attr)
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                read.add(node.target.id)  # a field of a model's sizes, which train.py reads by name
+    splits = {"train", "validation", "test"}  # read as settings[split]
+    assert not [key for key in leaves(defaults.get_config()) if key.split(".")[-1] not in read | splits]
+
+
+def test_every_key_says_what_it_means():
+    lines = (ROOT / "configs/defaults.py").read_text().splitlines()
+    bare = [line.strip() for line in lines if " = " in line and "." in line.split(" = ")[0] and "#" not in line]
+    assert not [
+        line for line in bare if not line.split(" = ")[1].startswith("_")
+    ]  # config.model = _model() is a section
+
+
+def test_overrides_reach_the_config():
+    config = parse("--config=configs/quickstart.py", "--config.train.steps=7", "--config.model.windows=(1, 2, 3, 4)")
+    assert config.train.steps == 7
+    assert config.model.windows == (1, 2, 3, 4)
+
+
+WRONG = [
+    ([], "no config was given"),
+    (["--config=configs/quickstrat.py"], r"no recipe file configs/quickstrat.py; did you mean configs/quickstart.py\?"),
+    (
+        ["--config=configs/quickstart.py", "--config.trian.steps=1"],
+        r"'trian.steps'; did you mean --config.train.steps\?",
+    ),
+    (
+        ["--config=configs/quickstart.py", "--config.learning_rate=1"],
+        r"did you mean --config.optimizer.learning_rate\?",
+    ),
+    (["--config=configs/quickstart.py", "--config.train.steps=many"], "config.train.steps=many should be of type int"),
+    (["--config=configs/quickstart.py", "--config.train.steps=1.5"], "should be of type int, as 600 is"),
+    (["--config=configs/quickstart.py", "--config.seed"], "--config.seed has no value"),
+    (["--config=configs/sizes.py"], "configs/sizes.py fails: AttributeError"),
+    (["--config=configs/quickstart.py:shrot"], r"no size 'shrot' .*; did you mean 'short'\?"),
+    (["--config=configs/pretrain.py:tiny,lenght=9"], r"no key 'lenght' .*; did you mean 'length'\?"),
+    (["--config=configs/pretrain.py:tiny,length=long"], "length=long should be of type int"),
+    (["--config=configs/quickstart.py", "--verbos"], "verbos"),
+    (["--config=configs/quickstart.py", "stray"], "'stray' is not a flag"),
+]
+
+
+@pytest.mark.parametrize(("flags", "message"), WRONG, ids=[" ".join(flags) for flags, _ in WRONG])
+def test_a_mistake_on_the_command_line_is_told_in_one_sentence(flags, message):
+    with pytest.raises(InputError, match=message) as caught:
+        parse(*flags)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recipe_that_sets_an_unknown_key_is_refused(tmp_path):
+    recipe = tmp_path / "bad.py"
+    recipe.write_text(
+        "from configs import defaults\ndef get_config():\n    c = defaults.get_config()\n    c.train.stepz = 1\n    return c\n"
+    )
+    with pytest.raises(InputError, match=r"bad.py:4 fails: .*stepz.*Did you mean"):
+        parse(f"--config={recipe}")
+
+
+def test_the_argument_casts_to_the_types_of_its_defaults():
+    chosen = parse_argument("big,seed=3,rate=1,name=x", sizes=("small", "big"), seed=0, rate=0.5, name="")
+    assert vars(chosen) == {"size": "big", "seed": 3, "rate": 1.0, "name": "x"}
+    assert isinstance(chosen.rate, float)

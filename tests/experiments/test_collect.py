@@ -1,0 +1,95 @@
+import pytest
+from work_directories import COMMIT, change, finished_run, write_lines
+
+from errors import InputError
+from experiments.collect import collect, main
+from experiments.record import Baseline, Device, read_records
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return [finished_run(tmp_path / f"run-{seed}", seed=seed, accuracy=0.8 + 0.1 * seed) for seed in (1, 0)]
+
+
+ASKED = {"study": "finetuning", "name": "reviews", "metric": "accuracy"}
+
+
+def test_the_runs_of_two_seeds_make_a_record(runs):
+    record = collect(runs, **ASKED)
+    assert record.seeds == (0, 1)
+    assert record.values == (0.8, 0.9)
+    assert record.mean == pytest.approx(0.85, abs=1e-12)
+    assert record.deviation == pytest.approx(0.0707106781, abs=1e-9)
+    assert record.baseline == Baseline(name="majority class", value=0.5)
+    assert record.recipe == "configs/reviews.py:small,rate=1"
+    assert record.command == "python train.py --config=configs/reviews.py:small,rate=1 --config.seed=0"
+    assert record.commit == COMMIT  # of the first start
+    assert record.device == Device(cpu="a processor", cores=2, devices=("cpu",))
+    assert record.wall_seconds == 2 * (40 + 25)  # both starts of both runs
+
+
+def test_the_last_line_of_a_split_serves_where_there_is_no_result(runs):
+    with pytest.raises(InputError, match="names no baseline for accuracy; evaluate that split"):
+        collect(runs, **ASKED, split="validation")
+    record = collect(runs, **ASKED, split="validation", baseline=Baseline(name="majority class", value=0.5))
+    assert record.values == (0.75, 0.75)
+
+
+def test_runs_at_two_commits_name_both(runs):
+    change(runs[0] / "environment.json", commit="b" * 40, dirty=True)
+    assert collect(runs, **ASKED).commit == f"{COMMIT} {'b' * 40}+changes"
+
+
+def test_the_hash_of_the_config_does_not_depend_on_seed_and_place_but_on_the_rest(runs):
+    one, other = (collect([run], **ASKED).config_sha256 for run in runs)
+    assert one == other
+    change(runs[0] / "config.json", train={"steps": 200})
+    assert collect(runs[:1], **ASKED).config_sha256 != other
+
+
+def test_runs_that_differ_in_more_than_the_seed_are_refused(runs):
+    change(runs[0] / "config.json", train={"steps": 200})
+    change(runs[0] / "environment.json", cores=64)
+    with pytest.raises(InputError, match=r"differ in train\.steps, device; one record holds"):
+        collect(runs, **ASKED)
+
+
+def test_the_same_seed_twice_is_refused(runs):
+    change(runs[0] / "config.json", seed=0)
+    with pytest.raises(InputError, match="have the same seed 0"):
+        collect(runs, **ASKED)
+
+
+def test_what_is_missing_is_named(runs, tmp_path):
+    with pytest.raises(InputError, match="no such work directory"):
+        collect([tmp_path / "nowhere"], **ASKED)
+    with pytest.raises(InputError, match="no work directory was given"):
+        collect([], **ASKED)
+    with pytest.raises(InputError, match="has no 'f1'; it has accuracy, baseline, loss"):
+        collect(runs, **ASKED | {"metric": "f1"})
+    with pytest.raises(InputError, match="holds no score of the dev split; run its command again with"):
+        collect(runs, **ASKED, split="dev")
+    write_lines(runs[0] / "speed.jsonl", [])
+    (runs[0] / "speed.jsonl").write_text('{"step"', encoding="utf-8")
+    with pytest.raises(InputError, match=r"speed\.jsonl:1: is not valid JSON"):
+        collect(runs, **ASKED)
+    change(runs[0] / "environment.json", cpu=None)
+    with pytest.raises(InputError, match=r"environment\.json has no 'cpu'"):
+        collect(runs, **ASKED)
+    (runs[0] / "config.json").unlink()
+    with pytest.raises(InputError, match=r"config\.json: no such file"):
+        collect(runs, **ASKED)
+
+
+def test_the_command_writes_the_record_into_its_study(runs, tmp_path, capsys):
+    command = [*map(str, runs), "--study=finetuning", "--name=reviews", "--metric=accuracy"]
+    assert main([*command, "--published=0.9"], studies=tmp_path) == 2
+    assert "--published and --source go together" in capsys.readouterr().err
+    assert main([*command, "--baseline=chance"], studies=tmp_path) == 2
+    assert "should be NAME:VALUE" in capsys.readouterr().err
+    given = [*command, "--published=0.9", "--source=a paper", "--baseline=always: the first:0.25"]
+    assert main(given, studies=tmp_path) == 0
+    record = read_records(tmp_path)[0]
+    assert record.published.source == "a paper"
+    assert record.baseline == Baseline(name="always: the first", value=0.25)
+    assert str(tmp_path / "finetuning" / "records" / "reviews.test.accuracy.json") in capsys.readouterr().out

@@ -1,0 +1,107 @@
+import copy
+
+import pytest
+
+from experiments.sizes.page import costs_table
+from experiments.speed.cases import CASES, OURS, inputs
+from experiments.speed.encoder import Worker, _check
+from experiments.speed.page import encoder_table, matmul_rate, quickstart_table, ratios
+from experiments.speed.quickstart import summary
+
+HEAD = {"command": "python x.py", "commit": "0" * 40 + "+changes", "versions": {"jax": "1"}, "cpu": "a cpu", "cores": 2}
+CASE = {
+    "name": "a case",
+    "same_model": ["bert eager"],
+    "least": {"bert eager": 2.0, "bert sdpa": 1.0, "bert sdpa compiled": 1.0},
+    "flops": 10**10,
+    "results": {
+        OURS: {"parameters": 5, "finite": True, "seconds": [1.0, 2.0, 4.0], "matmul_seconds": [0.2] * 3, "peak_mib": 9},
+        "bert eager": {
+            "parameters": 5, "finite": True, "seconds": [3.0, 3.0, 4.0], "matmul_seconds": [0.1] * 3, "peak_mib": 8,
+        },
+        "bert sdpa": {
+            "parameters": 6, "finite": True, "seconds": [2.0, 4.0, 8.0], "matmul_seconds": [0.4] * 3, "peak_mib": 7,
+        },
+        "bert sdpa compiled": {"error": "no compiler"},
+    },
+}  # fmt: skip
+
+
+def test_ratios_are_formed_within_a_round_before_their_median_is_taken():
+    assert ratios(CASE, "bert eager") == [3.0, 1.5, 1.0]
+    table = encoder_table(HEAD | {"cases": [CASE]})
+    assert "| a case | bert eager | 3.000 (3.000 to 4.000) | 1.50 (1.00 to 3.00) |" in table
+    assert "1.50 times as fast as bert eager (misses 2); 2.00 times as fast as bert sdpa (reaches 1)\n" in table
+    assert "does not run: no compiler" in table
+    assert "commit 0000000+" in table
+
+
+def test_the_share_is_of_the_faster_librarys_matmul_rate():
+    assert matmul_rate(CASE) == pytest.approx(2 * 2048 * 768 * 3072 / 0.1)
+    assert f"| 5 | {5e9 / matmul_rate(CASE):.0%} | 9 |" in encoder_table(HEAD | {"cases": [CASE]})
+
+
+class _Sized:
+    name, same_model = "a case", ("bert eager",)
+
+
+def test_unequal_models_and_nan_are_not_compared():
+    _check(_Sized, CASE["results"])
+    for name, change, told in (
+        ("bert eager", {"parameters": 6}, "bert eager has 6 parameters, ours 5"),
+        ("bert sdpa", {"finite": False}, "of bert sdpa is not finite"),
+        (OURS, {"error": "it fell"}, "it fell"),
+    ):
+        results = copy.deepcopy(CASE["results"])
+        results[name] |= change
+        with pytest.raises(RuntimeError, match=told):
+            _check(_Sized, results)
+
+
+class _NoCase:
+    def to_json(self) -> dict:
+        return {}
+
+
+def test_a_worker_that_dies_is_told_with_its_last_words():
+    worker = Worker(_NoCase(), OURS)
+    try:
+        with pytest.raises(RuntimeError, match=r"ours stopped: TypeError: Case\.__init__\(\) missing"):
+            worker.ask("check")
+    finally:
+        worker.close()
+
+
+def test_the_cases_are_those_that_were_promised():
+    sizes = {(case.family, case.batch, case.length, case.dropout) for case in CASES}
+    promised = {("bert", 8, 128), ("bert", 2, 512), ("longformer", 1, 4096)}
+    assert sizes == {(*each, dropout) for each in promised for dropout in (0.0, 0.1)}
+    long = inputs(next(case for case in CASES if case.family == "longformer"))
+    assert long["global_attention_mask"].sum() == 1
+    assert long["input_ids"].min() >= 5
+
+
+def test_data_waiting_is_weighted_by_the_time_that_each_line_covers():
+    lines = [
+        {"step": 1, "seconds_to_first_step": 12.5},
+        {"step": 10, "step_seconds": 0.1, "data_wait_share": 0.3, "tokens_per_second": 100.0},
+        {"step": 20, "step_seconds": 0.3, "data_wait_share": 0.1, "tokens_per_second": 200.0},
+    ]
+    told = summary(lines)
+    assert told["seconds_to_first_step"] == 12.5
+    assert told["steps"] == 20
+    assert told["data_wait_share"] == pytest.approx((1 * 0.3 + 3 * 0.1) / 4)
+    assert told["tokens_per_second"] == pytest.approx((100 + 3 * 200) / 4)
+    assert "| cold | 12.5 | 15.00% | 175 | 20 |" in quickstart_table(HEAD | {"starts": [{"cache": "cold"} | told]})
+
+
+def test_the_table_of_sizes_sets_both_models_side_by_side():
+    cost = {"size": "tiny", "length": 4096, "parameters": 2e6, "flops_per_token": 3e6}
+    costs = [
+        cost | {"model": "transformer", "peak_bytes": 3 * 2**30, "step_seconds": None},
+        cost | {"model": "longformer", "peak_bytes": 2**30, "step_seconds": 0.5},
+        cost | {"size": "large", "model": "transformer", "peak_bytes": 1, "step_seconds": None},  # stopped here
+    ]
+    table = costs_table(HEAD | {"costs": costs})
+    assert "| tiny | 4,096 | 2.0 / 2.0 | 3 / 3 | 3.00 / 1.00 | - / 0.50 | Longformer 3.0x | - |" in table
+    assert "large" not in table
