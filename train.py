@@ -6,6 +6,7 @@ python train.py --config=configs/quickstart.py --config.mode=evaluate
 
 import dataclasses
 import difflib
+import logging
 import os
 import sys
 from pathlib import Path
@@ -21,11 +22,10 @@ from training.mesh import make_mesh, replicated
 from training.state import Skeleton
 from training.weights import check_complete, finished_source, starting_source
 
-GOES_ON = "it goes on from the last checkpoint"
-
 
 def main(argv: list[str]) -> None:
     config = command_line.parse(argv)
+    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells each step of each checkpoint
     mode = pick({"train": train, "evaluate": evaluate, "predict": predict}, config.mode, key="mode")
     if config.compilation_cache:
         jax.config.update("jax_compilation_cache_dir", os.path.expanduser(config.compilation_cache))
@@ -62,20 +62,28 @@ def build(config, directory: Path, source) -> loop.Run:
     net_config, net = pick(MODELS, config.model.name, key="model.name")
     head, make_task = pick(HEADS, config.task, key="task"), pick(TASKS, config.task, key="task")
     mesh = make_mesh(config.mesh.data)
+    sizes = model_sizes(config, net_config)  # all that costs nothing is checked before anything is read
+    loop.check_settings(config, mesh)
     tokenizer = load_tokenizer(config, directory, inherited=source.tokenizer if source else None)
-    sizes = model_sizes(config.model, net_config, vocab_size=tokenizer.vocab_size)
+    sizes = dataclasses.replace(sizes, vocab_size=tokenizer.vocab_size)
     task = make_task(config, tokenizer, directory)
+    loop.check_best(config, task)
     skeleton = Skeleton(lambda rngs: head(net(sizes, rngs=rngs), rngs=rngs, **task.head))
     given = source.params(replicated(mesh)) if source else None
     return loop.Run(task, skeleton, mesh, config, directory, given, report.process_start())
 
 
-def model_sizes(settings, net_config: type, *, vocab_size: int):
+def model_sizes(config, net_config: type):
     """The net's own frozen dataclass from the config's model section; one window serves all layers."""
-    values = settings.to_dict() | {"vocab_size": vocab_size}
+    values = config.model.to_dict() | {"vocab_size": config.tokenizer.vocab_size}
     if len(values["windows"]) == 1:
         values["windows"] = tuple(values["windows"]) * values["depth"]
-    return net_config(**{field.name: values[field.name] for field in dataclasses.fields(net_config)})
+    sizes = net_config(**{field.name: values[field.name] for field in dataclasses.fields(net_config)})
+    if sizes.positions == "learned" and config.data.length > sizes.max_positions:
+        raise InputError(
+            f"data.length={config.data.length} tokens is longer than the model's max_positions {sizes.max_positions}"
+        )
+    return sizes
 
 
 def pick(table: dict, name: str, *, key: str):
@@ -92,7 +100,7 @@ def told_in_one_sentence(error: Exception) -> str | None:
     if isinstance(error, (InputError, FloatingPointError)):
         return str(error)
     if "No space left on device" in str(error):
-        return f"the disk is full ({error}); free some space and start the same command again: {GOES_ON}"
+        return f"the disk is full ({error}); free some space and start the same command again"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     return None
@@ -102,7 +110,7 @@ if __name__ == "__main__":
     try:
         main(sys.argv)
     except KeyboardInterrupt:
-        sys.exit(f"interrupted; start the same command again: {GOES_ON}")
+        sys.exit("interrupted; start the same command again to go on from the last checkpoint")
     except Exception as error:
         told = told_in_one_sentence(error)
         if told is None:

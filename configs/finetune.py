@@ -1,7 +1,7 @@
-"""Classification of short or long texts from a pretrained checkpoint; global attention on the first token (Longformer).
+r"""Classification of short or long texts from a pretrained checkpoint; global attention on the first token (Longformer).
 
-    python train.py --config=configs/finetune.py:tiny,model=longformer,length=2048 \\
-        --config.init_from=runs/pretrain_longformer_tiny --config.data.classes="('negative', 'positive')" \\
+    python train.py --config=configs/finetune.py:tiny,model=longformer,length=2048 \
+        --config.init_from=runs/pretrain_longformer_tiny --config.data.classes="('negative', 'positive')" \
         --config.data.train=train.jsonl --config.data.validation=validation.jsonl --config.data.test=test.jsonl
 
 The size, the model and `positions` (the longest text that it was pretrained for) must be those of the checkpoint.

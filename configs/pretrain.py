@@ -1,11 +1,11 @@
-"""RoBERTa's pretraining recipe for a Transformer or a Longformer, on local text files.
+r"""RoBERTa's pretraining recipe for a Transformer or a Longformer, on local text files.
 
-    python train.py --config=configs/pretrain.py:base,model=longformer \\
+    python train.py --config=configs/pretrain.py:base,model=longformer \
         --config.data.train='books/*.txt.gz' --config.data.validation=held_out.txt
 
 Sizes: tiny (0.8 M parameters beside the embeddings; minutes on a CPU), small (4.7 M), base and large (the papers': one
-large GPU or a TPU slice for days). The optimizer is RoBERTa's (Liu et al. 2019, section 2.4 and table 9): batches of 8,192
-rows of 512 tokens for base; shorten `steps` and `batch_size` to what you have, and lower the learning rate with them.
+large GPU or a TPU slice for days). For base and large the optimizer is RoBERTa's (Liu et al. 2019, section 2.4 and table
+9), with batches of 8,192 rows of 512 tokens; with less, shorten `steps` and lower the learning rate too.
 """
 
 from configs import defaults
@@ -14,7 +14,7 @@ from configs.sizes import set_size
 
 # learning rate, warm-up steps, steps, rows of 512 tokens in a batch, micro-batches
 SCHEDULES = {
-    "tiny": (1e-3, 200, 4_000, 16, 1),
+    "tiny": (2e-3, 100, 2_400, 4, 1),
     "small": (7e-4, 1_000, 40_000, 64, 4),
     "base": (6e-4, 24_000, 500_000, 8_192, 64),
     "large": (4e-4, 30_000, 500_000, 8_192, 128),

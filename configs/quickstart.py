@@ -13,14 +13,15 @@ def get_config(argument: str = ""):
     chosen = parse_argument(argument, sizes=("full", "short"))
     config = defaults.get_config()
     config.workdir = "runs/quickstart"
-    set_size(config, "tiny", max_positions=512, windows=(64,), dropout_rate=0.0, attention_dropout_rate=0.0)
+    set_size(config, "tiny", max_positions=512, windows=(64,))
     config.data.length = 512
-    config.train.batch_size = 8
-    config.train.steps = 600
+    config.data.max_bytes = 6_000_000
+    config.train.batch_size = 4
+    config.train.steps = 500
     config.optimizer.learning_rate = 2e-3
     config.optimizer.warmup_steps = 50
-    config.evaluation.every = 200
-    config.evaluation.batches = 25
+    config.evaluation.every = 100
+    config.evaluation.batches = 20
     config.checkpoint.every = 200
     config.prediction.blanks = (
         "import <mask>\n",

@@ -12,7 +12,7 @@ import numpy as np
 
 from errors import InputError
 
-FORMAT = 1  # raise whenever packing or this layout changes
+FORMAT = 2  # raise whenever packing or this layout changes
 MANIFEST = "manifest.json"
 
 

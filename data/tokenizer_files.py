@@ -41,7 +41,7 @@ def save(tokenizer: tokenizers.Tokenizer, directory: Path) -> Path:
     except OSError as error:
         if draft.is_file():
             draft.unlink()
-        raise InputError(f"{final}: cannot be written ({error.strerror}); free space or choose another place") from error
+        raise InputError(f"{final}: cannot be written ({error.strerror}); free space or choose another") from error
     return final
 
 

@@ -1,7 +1,7 @@
 """Global tokens: found in the data, gathered to a fixed number of slots, and attended with their own projections.
 
-A jitted program has static shapes, so the global tokens of each example go to `cap` slots in order of position. A
-global token beyond the cap would silently become an ordinary one: call `check_global_count` on the host for every batch.
+A jitted program has static shapes, so the global tokens of each example go to `cap` slots in order of position. One
+beyond the cap would silently become an ordinary token: call `check_global_count` on the host for every batch.
 """
 
 from typing import NamedTuple

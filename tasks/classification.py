@@ -47,6 +47,10 @@ class Classification:
         return {"tokenizer": self.tokenizer.sha256, "training data": digest.hexdigest()}
 
     @property
+    def score_names(self) -> tuple[str, ...]:
+        return ("loss", "accuracy", "f1")
+
+    @property
     def columns(self) -> tuple[str, ...]:
         return ("input_ids", "attention_mask", "token_type_ids", "global_attention_mask", "labels", "example_weights")
 

@@ -44,6 +44,10 @@ class MaskedLM:
         return {"tokenizer": self.tokenizer.sha256, "training data": _digest(self._rows("train"))}
 
     @property
+    def score_names(self) -> tuple[str, ...]:
+        return ("loss", "perplexity", "accuracy")
+
+    @property
     def columns(self) -> tuple[str, ...]:
         inputs = ["input_ids", "attention_mask"]
         if not self.config.data.cross_documents:

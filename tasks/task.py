@@ -25,6 +25,10 @@ class Task(Protocol):
         """What a resumed run must find unchanged, by name: digests of the tokenizer and of the training data."""
 
     @property
+    def score_names(self) -> tuple[str, ...]:
+        """Names that `scores` gives, in its order; "loss" is one."""
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of the arrays that the device needs; a batch may hold others, for the host."""
 

@@ -9,11 +9,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")  # files only; a training host has no display
-
-import matplotlib.pyplot as plt
 from tqdm import tqdm
 
 Values = dict[str, float]
@@ -123,8 +118,11 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 def draw_loss(directory: Path, *, baseline: tuple[str, float] | None) -> Path:
     """loss.png: training and validation loss by step, in nats, with the score of a model that ignores its input."""
+    from matplotlib.figure import Figure  # slow to import; without pyplot it needs no display
+
     lines = [line for line in read_lines(directory / "metrics.jsonl") if math.isfinite(line.get("loss", math.nan))]
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
     for split, style in (("train", {"alpha": 0.6, "linewidth": 1}), ("validation", {"marker": "o", "markersize": 4})):
         points = [(line["step"], line["loss"]) for line in lines if line["split"] == split]
         if points:
@@ -138,5 +136,4 @@ def draw_loss(directory: Path, *, baseline: tuple[str, float] | None) -> Path:
         axes.legend()
     path = directory / "loss.png"
     figure.savefig(path, dpi=120)
-    plt.close(figure)
     return path

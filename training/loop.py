@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from training.journal import Journal
 from training.mesh import check_batch_size, put_batch, replicated
 from training.optimizer import make_optimizer, make_schedule
 from training.state import Skeleton, TrainState, initial_state, transfer
-from training.step import make_answer, make_evaluate, make_train_step, with_tally
+from training.step import empty_tally, make_answer, make_evaluate, make_train_step
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,19 @@ class Run:
 def train(run: Run) -> tuple[TrainState, dict[str, float]]:
     """Trains to `config.train.steps`, from the newest checkpoint if there is one; returns the last scores too."""
     config = run.config
-    check_batch_size(
-        run.mesh, name="train.batch_size", size=config.train.batch_size, accumulation=config.train.accumulation
-    )
-    check_batch_size(run.mesh, name="evaluation.batch_size", size=config.evaluation.batch_size)
     schedule = make_schedule(config.optimizer, steps=config.train.steps)
     optimizer = make_optimizer(config.optimizer, schedule)
     step_fn = make_train_step(run.task, run.skeleton, optimizer, mesh=run.mesh, log_every=config.log.every)
-    state_like = jax.eval_shape(lambda: initial_state(run.skeleton, optimizer, key=jax.random.key(config.seed)))
-    check_disk_space(run.directory, state_like, checkpoints=config.checkpoint.keep + 2)
     first = put_batch(_device_part(run.task, run.task.train_batch(0)), run.mesh, accumulation=config.train.accumulation)
-    state_like = jax.eval_shape(lambda state, batch: with_tally(step_fn, state, batch), state_like, first)
+    tally = empty_tally(run.task, run.skeleton, first)
 
+    def start_state(key, given):
+        return initial_state(run.skeleton, optimizer, key=key, tally=tally, given=given)
+
+    state_like = jax.eval_shape(start_state, jax.random.key(config.seed), {})
+    check_disk_space(run.directory, state_like, checkpoints=config.checkpoint.keep + 2)
     checkpoints = Checkpoints(run.directory / "checkpoints", keep=config.checkpoint.keep, best=config.checkpoint.best)
-    state, start = _restore_or_start(run, checkpoints, optimizer, state_like)
+    state, start = _restore_or_start(run, checkpoints, start_state, state_like)
     journal = Journal(
         run.directory,
         config.log,
@@ -67,7 +66,35 @@ def train(run: Run) -> tuple[TrainState, dict[str, float]]:
         checkpoints.close()
 
 
-def _restore_or_start(run: Run, checkpoints: Checkpoints, optimizer, like: TrainState) -> tuple[TrainState, int]:
+def check_settings(config: Any, mesh: Mesh) -> None:
+    """Raises InputError for settings that no run could use; reads no data and compiles nothing."""
+    counts = {
+        "train.steps": config.train.steps,
+        "train.accumulation": config.train.accumulation,
+        "log.every": config.log.every,
+        "evaluation.every": config.evaluation.every,
+        "checkpoint.every": config.checkpoint.every,
+        "checkpoint.keep": config.checkpoint.keep,
+    }
+    for key, value in counts.items():
+        if value < 1:
+            raise InputError(f"{key}={value} must be at least 1")
+    check_batch_size(
+        mesh, name="train.batch_size", size=config.train.batch_size, accumulation=config.train.accumulation
+    )
+    check_batch_size(mesh, name="evaluation.batch_size", size=config.evaluation.batch_size)
+    make_schedule(config.optimizer, steps=config.train.steps)
+
+
+def check_best(config: Any, task: Task) -> None:
+    """Raises InputError when the score that decides the best checkpoint is none of the task's."""
+    if config.checkpoint.best not in task.score_names:
+        raise InputError(
+            f"checkpoint.best={config.checkpoint.best!r} is not a score of {config.task}: {', '.join(task.score_names)}"
+        )
+
+
+def _restore_or_start(run: Run, checkpoints: Checkpoints, start_state, like: TrainState) -> tuple[TrainState, int]:
     """The newest checkpoint; else fresh weights, those of `init_from` put over them."""
     sharding = replicated(run.mesh)
     latest = checkpoints.latest()
@@ -81,18 +108,12 @@ def _restore_or_start(run: Run, checkpoints: Checkpoints, optimizer, like: Train
             )
         return checkpoints.restore(latest, like, sharding), latest
 
-    def fresh(key, given):
-        state = initial_state(run.skeleton, optimizer, key=key)
-        params = state.params | given
-        tally = {name: jnp.zeros(leaf.shape, leaf.dtype) for name, leaf in like.tally.items()}
-        return replace(state, params=params, opt_state=optimizer.init(params), tally=tally)
-
     given: dict[str, jax.Array] = {}
     if run.given_params is not None:
         report = transfer(run.given_params, run.skeleton.shapes)
         given = {name: run.given_params[name] for name in report.taken}
         print(report.told(), flush=True)
-    return jax.jit(fresh, out_shardings=sharding)(jax.random.key(run.config.seed), given), 0
+    return jax.jit(start_state, out_shardings=sharding)(jax.random.key(run.config.seed), given), 0
 
 
 def _steps(run: Run, state, start, step_fn, schedule, checkpoints: Checkpoints, journal: Journal):

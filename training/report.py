@@ -35,8 +35,10 @@ def finish_training(run: Run, params: dict[str, jax.Array], scores: dict[str, fl
             print(f"  {name:<16} {what}")
     best = _best_step(run)
     print(f"\nnext (on the best checkpoint, step {best})")
-    for mode, why in (("evaluate", "score it again"), ("predict", "write its answers to a file")):
-        print(f"  {_command(mode)}   # {why}")
+    print(f"  {_command('evaluate')}   # score it again")
+    if run.config.data[run.config.prediction.split]:
+        print(f"  {_command('predict')}   # write its answers to a file")
+    print(f"  python train.py --config=configs/finetune.py --config.init_from={run.directory} ...   # start from here")
 
 
 FILES = {

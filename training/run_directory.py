@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,29 +35,40 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "toke
 def claim(directory: Path, config: dict[str, Any]) -> None:
     """Makes `directory` the place of the run that `config` describes, or finds that it already is.
 
+    A run that has no checkpoint yet has nothing to lose: another config takes its place.
+
     Raises:
-      InputError: the directory holds another run (the keys that differ are named), or files of something else.
+      InputError: the directory holds another run's checkpoints (the keys that differ are named), or files of something
+        else.
     """
     stored = directory / "config.json"
     if stored.exists():
-        there = flatten(json.loads(stored.read_text(encoding="utf-8")))
-        here = flatten(json.loads(json.dumps(config)))
-        differ = [
-            key
-            for key in sorted(there.keys() | here.keys())
-            if there.get(key) != here.get(key) and not _may_change(key)
-        ]
-        if differ:
-            told = "; ".join(f"{key} was {there.get(key)!r} and is {here.get(key)!r}" for key in differ[:4])
+        differ = _differences(json.loads(stored.read_text(encoding="utf-8")), json.loads(json.dumps(config)))
+        if differ and has_checkpoint(directory):
             more = f" (and {len(differ) - 4} more)" if len(differ) > 4 else ""
             raise InputError(
-                f"{directory} holds another run: {told}{more}; choose another --config.workdir or delete it"
+                f"{directory} holds another run: {'; '.join(differ[:4])}{more}; choose another --config.workdir or "
+                "delete it"
             )
-        return
-    if directory.exists() and (not directory.is_dir() or any(p.name != "lock" for p in directory.iterdir())):
+        if differ:
+            shutil.rmtree(directory / "tokenizer", ignore_errors=True)
+    elif directory.exists() and (not directory.is_dir() or any(p.name != "lock" for p in directory.iterdir())):
         raise InputError(f"{directory} exists and holds no run of this project; choose another --config.workdir")
     directory.mkdir(parents=True, exist_ok=True)
-    _write_json(stored, config)
+    if not has_checkpoint(directory):
+        _write_json(stored, config)
+
+
+def has_checkpoint(directory: Path) -> bool:
+    """Whether a checkpoint was ever finished here; steps are directories named by their number."""
+    checkpoints = directory / "checkpoints"
+    return checkpoints.is_dir() and any(path.name.isdigit() for path in checkpoints.iterdir())
+
+
+def _differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
+    there, here = flatten(there), flatten(here)
+    keys = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key)]
+    return [f"{key} was {there.get(key)!r} and is {here.get(key)!r}" for key in keys if not _may_change(key)]
 
 
 def _may_change(key: str) -> bool:

@@ -57,11 +57,18 @@ class Skeleton:
         return sum(leaf.size for leaf in self.shapes.values())
 
 
-def initial_state(skeleton: Skeleton, optimizer: optax.GradientTransformation, *, key: jax.Array) -> TrainState:
-    """Step 0; `tally` is empty until `with_tally` gives it its entries."""
+def initial_state(
+    skeleton: Skeleton,
+    optimizer: optax.GradientTransformation,
+    *,
+    key: jax.Array,
+    tally: Mapping[str, jax.Array],
+    given: Mapping[str, jax.Array],
+) -> TrainState:
+    """Step 0, but for the parameters in `given`."""
     init_key, run_key = jax.random.split(key)
-    params = skeleton.initial(init_key)
-    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), run_key, {})
+    params = skeleton.initial(init_key) | dict(given)
+    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), run_key, dict(tally))
 
 
 @dataclass(frozen=True)

@@ -60,20 +60,23 @@ def make_train_step(
         totals["steps"] = jnp.ones((), jnp.float32)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         fresh = (state.step % log_every) == 0  # the line before was written after this many steps
-        tally = {
-            name: jnp.where(fresh, 0, state.tally[name]) + value if name in state.tally else value
-            for name, value in totals.items()
-        }
+        tally = {name: jnp.where(fresh, 0, state.tally[name]) + value for name, value in totals.items()}
         return TrainState(state.step + 1, optax.apply_updates(state.params, updates), opt_state, state.key, tally)
 
     return jax.jit(step, donate_argnums=0, out_shardings=replicated(mesh))
 
 
-def with_tally(step: Callable[[TrainState, Device], TrainState], state: TrainState, batch: Device) -> TrainState:
-    """`state` with zeros for each total that `step` keeps, so that the shape of the state never changes."""
-    shapes = jax.eval_shape(step, state, batch).tally
-    zeros = {name: jnp.zeros(leaf.shape, leaf.dtype) for name, leaf in shapes.items()}
-    return TrainState(state.step, state.params, state.opt_state, state.key, zeros)
+def empty_tally(task: Task, skeleton: Skeleton, batch: Device) -> dict[str, jax.Array]:
+    """Zeros for each total that the step keeps, so that the shape of the state never changes."""
+    totals = jax.eval_shape(
+        lambda params, one: task.loss(skeleton.join(params), one, rngs=None), skeleton.shapes, _flat_shapes(batch)
+    )
+    counts = {"gradient_norm": jnp.zeros(()), "steps": jnp.zeros(())}
+    return {name: jnp.zeros(leaf.shape, leaf.dtype) for name, leaf in totals.items()} | counts
+
+
+def _flat_shapes(batch: Device) -> dict[str, jax.ShapeDtypeStruct]:
+    return {name: jax.ShapeDtypeStruct(array.shape[1:], array.dtype) for name, array in batch.items()}
 
 
 def make_evaluate(task: Task, skeleton: Skeleton, *, mesh: Mesh) -> Callable[[Any, Device], Any]:

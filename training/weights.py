@@ -10,7 +10,7 @@ from jax.sharding import NamedSharding
 
 from errors import InputError
 from training.checkpoint import Checkpoints
-from training.run_directory import read_config
+from training.run_directory import has_checkpoint, read_config
 from training.state import Skeleton, transfer
 
 SIZES = (
@@ -20,7 +20,6 @@ SIZES = (
     "heads",
     "mlp_width",
     "positions",
-    "max_positions",
     "norm",
     "activation",
     "token_types",
@@ -64,7 +63,7 @@ def finished_source(config: Any) -> Source:
       InputError: neither has one, or it belongs to a model of other sizes.
     """
     directory = Path(config.workdir)
-    if (directory / "checkpoints").is_dir() or not config.init_from:
+    if has_checkpoint(directory) or not config.init_from:
         return _source(directory, config)
     return _source(Path(config.init_from), config)
 
@@ -73,7 +72,7 @@ def _source(directory: Path, config: Any) -> Source:
     there, here = read_config(directory), config.model.to_dict()
     differ = [
         f"model.{key} is {there['model'][key]!r} there and {here[key]!r} here"
-        for key in SIZES
+        for key in (*SIZES, *(["max_positions"] if here["positions"] == "learned" else []))
         if there["model"][key] != here[key]
     ]
     if differ:
@@ -90,7 +89,7 @@ def _source(directory: Path, config: Any) -> Source:
 
 
 def _open(directory: Path, best: str) -> Checkpoints:
-    if not (directory / "checkpoints").is_dir():
+    if not has_checkpoint(directory):
         raise InputError(f"{directory} has no checkpoint; train it first")
     return Checkpoints(directory / "checkpoints", keep=1, best=best, read_only=True)
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import os
 import statistics
 import time
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import psutil
 
 from configs import defaults
 from configs.sizes import SIZES
@@ -19,7 +19,7 @@ from models.config import TransformerConfig
 from models.cost import TRAINING, masked_lm_flops
 from ops.losses import cross_entropy_sums
 from tasks.inputs import encoder_inputs
-from training.mesh import make_mesh, put_batch
+from training.mesh import make_mesh, put_batch, replicated
 from training.optimizer import make_optimizer, make_schedule
 from training.state import Skeleton, initial_state
 from training.step import make_train_step, with_tally
@@ -28,7 +28,7 @@ LENGTHS = (512, 1024, 4096, 16384)  # tokens
 WINDOWS = {"tiny": 64, "small": 128, "base": 256, "large": 256}  # one-sided, tokens; base and large as published
 VOCABULARIES = {"tiny": 8192, "small": 8192, "base": 50265, "large": 50265}  # entries; base and large: RoBERTa's
 MASKED = 0.15  # share of tokens to predict
-TIMED = 3  # steps after the first
+ENOUGH = 3.0  # seconds of timed steps after which no further one is taken
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,14 @@ def measure(model: str, size: str, length: int, *, largest_seconds: float, flops
     def start():
         return initial_state(skeleton, optimizer, key=jax.random.key(0))
 
-    compiled = step.lower(jax.eval_shape(lambda: with_tally(step, start(), batch)), batch).compile()
+    shapes = jax.eval_shape(lambda: with_tally(step, start(), batch))
+    compiled = step.lower(shapes, batch).compile()
     flops = TRAINING * masked_lm_flops(cfg, length, batch["labels"].shape[-1], global_tokens=int(has_global))
     peak = peak_bytes(compiled)
     seconds = None
     if flops / flops_per_second <= largest_seconds and peak < 0.8 * free_bytes():
-        state = jax.jit(lambda: with_tally(step, start(), batch))()
+        tally = {name: np.zeros(leaf.shape, leaf.dtype) for name, leaf in shapes.tally.items()}
+        state = jax.device_put(dataclasses.replace(jax.jit(start)(), tally=tally), replicated(mesh))
         seconds = _timed(compiled, state, batch)
     jax.clear_caches()
     return Cost(model, size, length, skeleton.parameter_count, flops / length, peak, seconds)
@@ -119,7 +121,7 @@ def free_bytes() -> int:
     told = jax.devices()[0].memory_stats()
     if told and "bytes_limit" in told:
         return told["bytes_limit"] - told["bytes_in_use"]
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    return psutil.virtual_memory().available
 
 
 def matmul_rate() -> float:
@@ -136,7 +138,7 @@ def matmul_rate() -> float:
 
 def _timed(compiled: Any, state: Any, batch: Any) -> float:
     seconds = []
-    for _ in range(1 + TIMED):
+    while len(seconds) < 3 or (sum(seconds[1:]) < ENOUGH and len(seconds) < 20):  # the first one is a warm-up
         began = time.perf_counter()
         state = jax.block_until_ready(compiled(state, batch))  # the state is donated
         seconds.append(time.perf_counter() - began)

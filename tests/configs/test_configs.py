@@ -50,7 +50,7 @@ def test_every_recipe_file_is_tried():
 def test_a_recipe_loads_and_builds(recipe):
     config = parse(f"--config={recipe}")
     net_config, net = MODELS[config.model.name]
-    sizes = model_sizes(config.model, net_config, vocab_size=config.tokenizer.vocab_size)
+    sizes = model_sizes(config, net_config)
     head = {"classes": 2, "dropout_rate": 0.1} if config.task == "classification" else {}
     model = nnx.eval_shape(lambda: HEADS[config.task](net(sizes, rngs=nnx.Rngs(0)), rngs=nnx.Rngs(0), **head))
     assert nnx.state(model)
@@ -122,9 +122,13 @@ def test_a_mistake_on_the_command_line_is_told_in_one_sentence(flags, message):
 
 def test_a_recipe_that_sets_an_unknown_key_is_refused(tmp_path):
     recipe = tmp_path / "bad.py"
-    recipe.write_text(
-        "from configs import defaults\ndef get_config():\n    c = defaults.get_config()\n    c.train.stepz = 1\n    return c\n"
-    )
+    lines = [
+        "from configs import defaults",
+        "def get_config():",
+        "    c = defaults.get_config()",
+        "    c.train.stepz = 1",
+    ]
+    recipe.write_text("\n".join([*lines, "    return c"]))
     with pytest.raises(InputError, match=r"bad.py:4 fails: .*stepz.*Did you mean"):
         parse(f"--config={recipe}")
 

@@ -10,17 +10,8 @@ from training.optimizer import decayed, make_optimizer, make_schedule
 
 
 def settings(**changes):
-    values = dict(
-        learning_rate=1.0,
-        schedule="linear",
-        warmup_steps=4,
-        beta1=0.9,
-        beta2=0.98,
-        epsilon=1e-6,
-        weight_decay=0.1,
-        clip_norm=0.0,
-    )
-    return SimpleNamespace(**values | changes)
+    values = {"learning_rate": 1.0, "schedule": "linear", "warmup_steps": 4, "weight_decay": 0.1, "clip_norm": 0.0}
+    return SimpleNamespace(**values | {"beta1": 0.9, "beta2": 0.98, "epsilon": 1e-6} | changes)
 
 
 def test_the_linear_schedule_rises_to_its_peak_and_falls_to_zero():

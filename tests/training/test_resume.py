@@ -32,7 +32,7 @@ def assert_same_end(one: Path, other: Path) -> None:
 
 
 def start_and_kill(argv: list[str], workdir: Path, *, lines: int, delay: float) -> bool:
-    """Starts train.py and kills it `delay` seconds after metrics.jsonl has `lines` lines; False if it finished first."""
+    """Starts train.py and kills it `delay` seconds after metrics.jsonl has `lines` lines; False if it had ended."""
     process = subprocess.Popen([sys.executable, *argv], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     metrics = workdir / "metrics.jsonl"
     while process.poll() is None:

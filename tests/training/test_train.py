@@ -164,9 +164,16 @@ def test_refuses_with_a_sentence_that_names_the_key(overrides, message, tmp_path
 def test_refuses_a_directory_that_holds_another_run(tmp_path, run):
     run(tmp_path / "run", *ONE_STEP)
     before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
-    with pytest.raises(InputError, match="holds another run: optimizer.learning_rate was 0.003 and is 0.1"):
+    with pytest.raises(InputError, match=r"holds another run: optimizer.learning_rate was 0.003 and is 0.1"):
         run(tmp_path / "run", *ONE_STEP, "optimizer.learning_rate=0.1")
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_run_without_a_checkpoint_makes_way_for_a_corrected_config(tmp_path, run):
+    with pytest.raises(InputError, match="nowhere"):
+        run(tmp_path / "run", *ONE_STEP, "data.validation=nowhere", "tokenizer.vocab_size=300")
+    run(tmp_path / "run", *ONE_STEP)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["tokenizer"]["vocab_size"] == 400
 
 
 def test_refuses_a_directory_that_holds_something_else(tmp_path, run):
@@ -177,7 +184,7 @@ def test_refuses_a_directory_that_holds_something_else(tmp_path, run):
 
 
 def test_refuses_weights_of_another_model_and_names_the_keys(pretrained, tmp_path, run):
-    with pytest.raises(InputError, match="model.width is 16 there and 32 here"):
+    with pytest.raises(InputError, match=r"model.width is 16 there and 32 here"):
         run(tmp_path / "run", f"init_from={pretrained}", "model.width=32")
 
 
