@@ -75,7 +75,7 @@ def _data() -> ConfigDict:
     data.text_pair = ""  # field that holds the second text of a pair; "" = single texts
     data.label = "label"  # field that holds the class
     data.classes = ()  # names of the classes, in the order of their ids
-    data.columns = ()  # names of the columns of a .csv or .tsv file without a header line; () = the first line names them
+    data.columns = ()  # column names of a .csv or .tsv file without a header line; () = the first line has them
     data.max_bytes = 0  # at most this much of the standard library is used; 0 = all (stdlib)
     data.length = 512  # S, tokens in a row (masked_lm) or the length at which a text is cut (classification)
     data.buckets = ()  # shorter lengths a batch may be padded to; each compiles once (classification)
