@@ -90,6 +90,7 @@ def _data() -> ConfigDict:
 def _masking() -> ConfigDict:
     masking = ConfigDict()
     masking.rate = 0.15  # share of tokens to predict
+    masking.unigram_bias = False  # the output bias starts at the training tokens' log frequencies: a quicker start
     masking.whole_words = False  # mask all pieces of a word together
     return masking
 

@@ -14,7 +14,7 @@ from configs.sizes import set_size
 
 # learning rate, warm-up steps, steps, rows of 512 tokens in a batch, micro-batches
 SCHEDULES = {
-    "tiny": (2e-3, 100, 2_400, 4, 1),
+    "tiny": (1e-3, 100, 2_400, 4, 1),
     "small": (7e-4, 1_000, 40_000, 64, 4),
     "base": (6e-4, 24_000, 500_000, 8_192, 64),
     "large": (4e-4, 30_000, 500_000, 8_192, 128),

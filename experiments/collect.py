@@ -140,8 +140,9 @@ class _Run:
         """Training time: the clock in speed.jsonl begins anew with each start; the last readings are added up."""
         total = last = 0.0
         for line in _json_lines(self.directory / "speed.jsonl"):
-            if "seconds" in line:
-                total, last = (total + last if line["seconds"] < last else total), line["seconds"]
+            if "seconds_to_first_step" in line:  # the first line of a start
+                total, last = total + last, line["seconds_to_first_step"]
+            last = line.get("seconds", last)
         return total + last or self._key(self._result, "speed.jsonl and the result", "wall_seconds")
 
     def _find_result(self) -> dict[str, Any]:

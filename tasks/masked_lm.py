@@ -74,6 +74,13 @@ class MaskedLM:
             share=Share(jax.process_index(), jax.process_count()),
         )
 
+    def initial_params(self) -> dict[str, np.ndarray]:
+        """The output bias at the tokens' log frequencies, so that training starts at the unigram loss; if asked for."""
+        if not self.config.masking.unigram_bias:
+            return {}
+        counts = self._counts("train") + 1.0  # add-one, as in the baseline
+        return {"head.bias": np.log(counts / counts.sum()).astype(np.float32)}
+
     def loss(self, model: nnx.Module, batch: Mapping[str, jax.Array], *, rngs: nnx.Rngs | None) -> Totals:
         logits = self._logits(model, batch, rngs)
         loss, weight = cross_entropy_sums(logits, batch["labels"], batch["label_weights"])

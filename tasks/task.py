@@ -41,6 +41,9 @@ class Task(Protocol):
     def evaluation_batches(self, split: str) -> Iterable[Batch]:
         """One pass over a split; examples that only fill the last batch carry no weight."""
 
+    def initial_params(self) -> Mapping[str, np.ndarray]:
+        """Starting values that the data suggests, by parameter path; the rest start as the model draws them."""
+
     def loss(self, model: nnx.Module, batch: Mapping[str, jax.Array], *, rngs: nnx.Rngs | None) -> Totals:
         """Sums, never means, so that micro-batches, devices and ragged last batches add up exactly.
 

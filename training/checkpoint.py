@@ -35,7 +35,11 @@ class Checkpoints:
         )
         self._manager = ocp.CheckpointManager(
             directory.absolute(),
-            item_names=("params", "rest", "about"),
+            item_handlers={  # named, so that a process that has saved nothing can read the shapes too
+                "params": ocp.StandardCheckpointHandler(),
+                "rest": ocp.StandardCheckpointHandler(),
+                "about": ocp.JsonCheckpointHandler(),
+            },
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=None if read_only else policy,
                 cleanup_tmp_directories=not read_only,

@@ -108,10 +108,10 @@ def _restore_or_start(run: Run, checkpoints: Checkpoints, start_state, like: Tra
             )
         return checkpoints.restore(latest, like, sharding), latest
 
-    given: dict[str, jax.Array] = {}
+    given: dict[str, Any] = dict(run.task.initial_params())
     if run.given_params is not None:
         report = transfer(run.given_params, run.skeleton.shapes)
-        given = {name: run.given_params[name] for name in report.taken}
+        given |= {name: run.given_params[name] for name in report.taken}
         print(report.told(), flush=True)
     return jax.jit(start_state, out_shardings=sharding)(jax.random.key(run.config.seed), given), 0
 

@@ -56,7 +56,7 @@ def make_train_step(
             (gradients, totals), _ = jax.lax.scan(add, zeros, (numbers, batch))
         weight = jnp.maximum(totals["weight"], 1e-9)  # a batch without a single label moves nothing
         gradients = jax.tree.map(lambda g: g / weight, gradients)
-        totals["gradient_norm"] = optax.global_norm(gradients)
+        totals["gradient_norm"] = optax.tree.norm(gradients)
         totals["steps"] = jnp.ones((), jnp.float32)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         fresh = (state.step % log_every) == 0  # the line before was written after this many steps

@@ -22,7 +22,7 @@ from tasks.inputs import encoder_inputs
 from training.mesh import make_mesh, put_batch, replicated
 from training.optimizer import make_optimizer, make_schedule
 from training.state import Skeleton, initial_state
-from training.step import make_train_step, with_tally
+from training.step import empty_tally, make_train_step
 
 LENGTHS = (512, 1024, 4096, 16384)  # tokens
 WINDOWS = {"tiny": 64, "small": 128, "base": 256, "large": 256}  # one-sided, tokens; base and large as published
@@ -93,18 +93,17 @@ def measure(model: str, size: str, length: int, *, largest_seconds: float, flops
     step = make_train_step(RowLoss(), skeleton, optimizer, mesh=mesh, log_every=10)
     batch = put_batch(batch_of_one(cfg, length, with_global=has_global), mesh)
 
-    def start():
-        return initial_state(skeleton, optimizer, key=jax.random.key(0))
+    tally = empty_tally(RowLoss(), skeleton, batch)
 
-    shapes = jax.eval_shape(lambda: with_tally(step, start(), batch))
-    compiled = step.lower(shapes, batch).compile()
+    def start():
+        return initial_state(skeleton, optimizer, key=jax.random.key(0), tally=tally, given={})
+
+    compiled = step.lower(jax.eval_shape(start), batch).compile()
     flops = TRAINING * masked_lm_flops(cfg, length, batch["labels"].shape[-1], global_tokens=int(has_global))
     peak = peak_bytes(compiled)
     seconds = None
     if flops / flops_per_second <= largest_seconds and peak < 0.8 * free_bytes():
-        tally = {name: np.zeros(leaf.shape, leaf.dtype) for name, leaf in shapes.tally.items()}
-        state = jax.device_put(dataclasses.replace(jax.jit(start)(), tally=tally), replicated(mesh))
-        seconds = _timed(compiled, state, batch)
+        seconds = _timed(compiled, jax.jit(start, out_shardings=replicated(mesh))(), batch)
     jax.clear_caches()
     return Cost(model, size, length, skeleton.parameter_count, flops / length, peak, seconds)
 

@@ -50,13 +50,13 @@ def finished_run(directory: Path, *, seed: int, accuracy: float) -> Path:
     }
     for name, value in files.items():
         (directory / name).write_text(json.dumps(value), encoding="utf-8")
-    # Started twice: 40 s, then 25 s.
+    # Started twice: 40 s, then 45 s.
     clock = (
         {"seconds_to_first_step": 9},
         {"seconds": 20.0},
         {"seconds": 40.0},
-        {"seconds_to_first_step": 3},
-        {"seconds": 25.0},
+        {"seconds_to_first_step": 41.0},
+        {"seconds": 45.0},
     )
     write_lines(directory / "speed.jsonl", [{"step": step} | line for step, line in enumerate(clock)])
     write_lines(

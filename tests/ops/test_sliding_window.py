@@ -102,106 +102,111 @@ def test_values_and_gradients_agree_with_the_dense_oracle_for_any_data(shape, se
     assert error < 1e-13
 
 
-def draws(shape, count, dtype=jnp.float32):
-    return [jax.random.normal(key, shape, dtype) for key in jax.random.split(jax.random.key(0), count)]
+slide = jax.jit(sliding_window_attention, static_argnames=("window", "block", "dropout_rate"))
+find = jax.jit(find_global_tokens, static_argnames="cap")
+
+
+def draws(shape, count):
+    return list(np.random.default_rng(0).normal(size=(count, *shape)).astype(np.float32))
 
 
 def test_a_gradient_reaches_only_the_window_and_the_global_keys():
     q, k, v = draws((1, 40, 2, 4), 3)
-    tokens = find_global_tokens(jnp.zeros((1, 40), bool).at[0, 33].set(True), 2)
 
-    def row_twelve(k, v):
+    @jax.jit
+    @partial(jax.grad, argnums=(0, 1))
+    def row_twelve(k, v, q):
+        tokens = find_global_tokens(jnp.arange(40)[None] == 33, 2)
         return sliding_window_attention(q, k, v, window=3, tokens=tokens, block=8)[0, 12].sum()
 
     seen = [*range(9, 16), 33]
-    for grad in jax.grad(row_twelve, argnums=(0, 1))(k, v):
+    for grad in row_twelve(k, v, q):
         assert np.flatnonzero(np.abs(grad).sum((0, 2, 3))).tolist() == seen
 
 
 def test_padding_on_the_right_changes_nothing():
     short = draws((2, 21, 2, 4), 3)
-    long = [jnp.pad(x, ((0, 0), (0, 12), (0, 0), (0, 0)), constant_values=50.0) for x in short]
-    real = jnp.broadcast_to(jnp.arange(33) < 21, (2, 33))
-    want = sliding_window_attention(*short, window=4, block=8)
-    got = sliding_window_attention(*long, window=4, block=8, groups=token_groups((2, 33), real=real))
-    error = jnp.abs(got[:, :21] - want).max()
+    long = [np.pad(x, ((0, 0), (0, 12), (0, 0), (0, 0)), constant_values=50.0) for x in short]
+    groups = np.broadcast_to(np.arange(33) < 21, (2, 33)).astype(np.int32)
+    want = slide(*short, window=4, block=8)
+    got = np.asarray(slide(*long, window=4, block=8, groups=groups))
+    error = np.abs(got[:, :21] - want).max()
     print("error", error)
-    assert error < 1e-6  # measured 1e-7
+    assert error < 1e-6  # measured 2e-7
     assert not got[:, 21:].any()
 
 
 def test_permuting_the_batch_permutes_the_result():
     qkv = draws((3, 20, 2, 4), 3)
-    tokens = find_global_tokens(jax.random.bernoulli(jax.random.key(1), 0.2, (3, 20)), 6)
-    order = jnp.array([2, 0, 1])
-    want = sliding_window_attention(*qkv, window=3, tokens=tokens, block=8)[order]
-    moved = jax.tree.map(lambda x: x[order], (qkv, tokens))
-    got = sliding_window_attention(*moved[0], window=3, tokens=moved[1], block=8)
-    error = jnp.abs(got - want).max()
+    is_global = np.random.default_rng(1).random((3, 20)) < 0.2
+    order = [2, 0, 1]
+    want = np.asarray(slide(*qkv, window=3, block=8, tokens=find(is_global, cap=6)))[order]
+    got = slide(*(x[order] for x in qkv), window=3, block=8, tokens=find(is_global[order], cap=6))
+    error = np.abs(got - want).max()
     print("error", error)
     assert error < 1e-6  # measured 0
 
 
 def test_unused_slots_change_nothing():
-    qkv = draws((2, 20, 2, 4), 3)
-    none = find_global_tokens(jnp.zeros((2, 20), bool), 4)
-    want = sliding_window_attention(*qkv, window=3, block=8)
-    got = sliding_window_attention(*qkv, window=3, block=8, tokens=none)
-    error = jnp.abs(got - want).max()
+    qkv = draws((3, 20, 2, 4), 3)
+    want = slide(*qkv, window=3, block=8)
+    got = slide(*qkv, window=3, block=8, tokens=find(np.zeros((3, 20), bool), cap=6))
+    error = np.abs(got - want).max()
     print("error", error)
-    assert error < 1e-6  # measured 1e-7
+    assert error < 1e-6  # measured 2e-7
 
 
 def test_the_block_size_changes_nothing_not_even_the_dropout_mask():
     qkv = draws((2, 45, 2, 4), 3)
-
-    def out(block):
-        how = {"dropout_rate": 0.3, "dropout_key": jax.random.key(2)}
-        return sliding_window_attention(*qkv, window=4, block=block, **how)
-
-    error = jnp.abs(out(7) - out(64)).max()
+    how = {"window": 4, "dropout_rate": 0.3, "dropout_key": jax.random.key(2)}
+    error = np.abs(slide(*qkv, block=7, **how) - slide(*qkv, block=64, **how)).max()
     print("error", error)
     assert error < 1e-6  # measured 2e-7
 
 
 def test_a_row_with_nothing_to_see_gives_zeros_and_finite_gradients():
     qkv = draws((2, 20, 2, 4), 3)
-    groups = jnp.ones((2, 20), jnp.int32).at[0].set(0).at[1, 5:].set(0)
+    groups = np.ones((2, 20), np.int32)
+    groups[0] = groups[1, 5:] = 0
 
     def total(*qkv):
-        out = sliding_window_attention(*qkv, window=3, block=8, groups=groups)
+        out = sliding_window_attention(*qkv, window=3, block=8, groups=jnp.asarray(groups))
         return (out**2).sum(), out
 
-    grads, out = jax.grad(total, argnums=(0, 1, 2), has_aux=True)(*qkv)
+    grads, out = jax.tree.map(np.asarray, jax.jit(jax.grad(total, argnums=(0, 1, 2), has_aux=True))(*qkv))
     assert not out[0].any()
     assert not out[1, 5:].any()
     assert out[1, :5].all()
     for grad in grads:
-        assert bool(jnp.isfinite(grad).all())
+        assert np.isfinite(grad).all()
         assert not grad[0].any()
         assert grad[1, :5].all()
 
 
+@partial(jax.jit, static_argnames="dtype")
+def values_and_gradients(q, k, v, up, dtype):
+    """Of a sliding window with a global first token."""
+
+    def road(*qkv):
+        tokens = find_global_tokens(jnp.arange(q.shape[1])[None] + jnp.zeros((q.shape[0], 1), jnp.int32) == 0, 1)
+        return sliding_window_attention(*qkv, window=4, tokens=tokens, block=8)
+
+    out, pull = jax.vjp(road, *(x.astype(dtype) for x in (q, k, v)))
+    return out, *pull(up.astype(dtype))
+
+
 def test_scores_a_thousand_apart_stay_finite():
-    q, k, v = draws((1, 20, 2, 4), 3)
-    grads = jax.grad(lambda *x: sliding_window_attention(*x, window=3, block=8).sum(), argnums=(0, 1, 2))(q * 1e3, k, v)
-    assert all(bool(jnp.isfinite(g).all()) for g in grads)
+    q, k, v, up = draws((2, 32, 2, 8), 4)
+    assert all(np.isfinite(x).all() for x in values_and_gradients(q * 1e3, k, v, up, "float32"))
 
 
 def test_bfloat16_keeps_its_type_and_is_near_float32():
-    q, k, v, up = draws((2, 32, 2, 8), 4)
-    tokens = find_global_tokens(jnp.zeros((2, 32), bool).at[:, 0].set(True), 1)
-
-    def run(*x):
-        out, pull = jax.vjp(lambda *qkv: sliding_window_attention(*qkv, window=4, tokens=tokens, block=8), *x)
-        return out, *pull(up.astype(out.dtype))
-
-    want = run(q, k, v)
-    got = run(*(x.astype(jnp.bfloat16) for x in (q, k, v)))
+    arrays = draws((2, 32, 2, 8), 4)
+    want, got = (values_and_gradients(*arrays, dtype) for dtype in ("float32", "bfloat16"))
     assert {x.dtype for x in got} == {jnp.dtype(jnp.bfloat16)}
-    errors = [float(jnp.abs(a.astype(jnp.float32) - b).max()) for a, b in zip(got, want, strict=True)]
-    print("errors", errors)
-    assert max(errors) < 0.1  # measured 0.03
+    errors = [np.abs(np.asarray(a, np.float32) - b).max() for a, b in zip(got, want, strict=True)]
+    print("errors", errors, "of values about", [float(np.abs(x).max()) for x in want])
+    assert max(errors) < 0.15  # measured 0.05
 
 
 def widest_arrays(jaxpr):
@@ -241,4 +246,4 @@ def test_a_dense_attention_would_fail_the_test_above():
 @pytest.mark.parametrize("bad", [{"window": 0}, {"window": 3, "block": 0}])
 def test_a_window_or_block_below_one_is_refused(bad):
     with pytest.raises(InputError, match="must be at least 1 token, got 0"):
-        sliding_window_attention(*draws((1, 8, 1, 4), 3), **bad)
+        slide(*draws((1, 8, 1, 4), 3), **bad)

@@ -65,5 +65,5 @@ def test_clipping_bounds_the_global_norm():
     clip = make_optimizer(settings(clip_norm=1.0, weight_decay=0.0), optax.constant_schedule(1.0))
     params = {"a.kernel": jnp.zeros(2), "b.kernel": jnp.zeros(2)}
     _, state = clip.update({name: jnp.full(2, 100.0) for name in params}, clip.init(params), params)
-    first_moment = optax.tree_utils.tree_get(state, "mu")
-    assert float(optax.tree_utils.tree_norm(first_moment)) == pytest.approx(0.1, rel=1e-5)
+    first_moment = optax.tree.get(state, "mu")
+    assert float(optax.tree.norm(first_moment)) == pytest.approx(0.1, rel=1e-5)

@@ -5,8 +5,8 @@ from configs import defaults
 
 def get_config(corpus: str):
     config = defaults.get_config()
-    config.compilation_cache = ""
-    config.model.update(width=16, depth=2, heads=2, mlp_width=32, max_positions=32, windows=(4,))
+    config.compilation_cache = f"{corpus}/xla"  # most tests run the same programs
+    config.model.update(width=16, depth=1, heads=2, mlp_width=32, max_positions=32, windows=(4,))
     config.tokenizer.vocab_size = 400
     config.data.update(source="files", train=f"{corpus}/train", validation=f"{corpus}/validation", length=32)
     config.data.test = f"{corpus}/blanks.jsonl"
