@@ -1,4 +1,4 @@
-r"""Classification of short or long texts from a pretrained checkpoint; global attention on the first token (Longformer).
+r"""Classification of short or long texts from a pretrained checkpoint; Longformers attend globally on the first token.
 
     python train.py --config=configs/finetune.py:tiny,model=longformer,length=2048 \
         --config.init_from=runs/pretrain_longformer_tiny --config.data.classes="('negative', 'positive')" \

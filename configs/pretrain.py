@@ -4,7 +4,7 @@ r"""RoBERTa's pretraining recipe for a Transformer or a Longformer, on local tex
         --config.data.train='books/*.txt.gz' --config.data.validation=held_out.txt
 
 Sizes: tiny (0.8 M parameters beside the embeddings; minutes on a CPU), small (4.7 M), base and large (the papers': one
-large GPU or a TPU slice for days). For base and large the optimizer is RoBERTa's (Liu et al. 2019, section 2.4 and table
+large GPU or a TPU slice for days). For base and large the optimizer is RoBERTa's (Liu et al. 2019, section 2.4, table
 9), with batches of 8,192 rows of 512 tokens; with less, shorten `steps` and lower the learning rate too.
 """
 

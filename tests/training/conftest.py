@@ -29,7 +29,7 @@ def corpus(tmp_path_factory) -> Path:
     for split, count in (("train", 48), ("validation", 12), ("test", 8)):
         lines = []
         for number in range(count):
-            text = " ".join(sentence(rng) for _ in range(3)) + (" good" if number % 2 else " bad") * 3
+            text = ["bad", "good"][number % 2] + " " + " ".join(sentence(rng) for _ in range(3))
             lines.append(json.dumps({"text": text, "label": ["bad", "good"][number % 2]}))
         (folder / f"labelled_{split}.jsonl").write_text("\n".join(lines) + "\n")
     (folder / "blanks.jsonl").write_text(json.dumps({"text": "ban <mask> dor."}) + "\n")

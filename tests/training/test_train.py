@@ -13,13 +13,20 @@ from errors import InputError
 from tests.training.conftest import ROOT, read_lines
 
 ONE_STEP = ("train.steps=2", "optimizer.warmup_steps=1", "evaluation.every=2")
+PRETRAINING = (
+    "train.steps=600",
+    "optimizer.learning_rate=1e-2",
+    "optimizer.warmup_steps=20",
+    "evaluation.every=600",
+    "checkpoint.every=600",
+)
 NO_DROPOUT = ("model.dropout_rate=0.0", "model.attention_dropout_rate=0.0")
 
 
 @pytest.fixture(scope="module")
 def pretrained(tmp_path_factory, run) -> Path:
     workdir = tmp_path_factory.mktemp("pretrained") / "run"
-    run(workdir, "train.steps=200", "evaluation.every=100", "checkpoint.every=100", "optimizer.warmup_steps=20")
+    run(workdir, *PRETRAINING)
     return workdir
 
 
@@ -35,21 +42,14 @@ def test_training_beats_the_unigram_baseline(pretrained):
 
 def test_evaluation_gives_the_score_that_training_wrote(pretrained, run):
     trained = last(pretrained, "validation")
-    run(
-        pretrained,
-        "train.steps=200",
-        "evaluation.every=100",
-        "checkpoint.every=100",
-        "optimizer.warmup_steps=20",
-        "mode=evaluate",
-    )
+    run(pretrained, *PRETRAINING, "mode=evaluate")
     again = json.loads((pretrained / "result_validation.json").read_text())
-    assert again["step"] == 200
+    assert again["step"] == 600
     assert again["loss"] == trained["loss"]
 
 
 def test_blanks_are_filled_into_a_json_lines_file(pretrained, run):
-    run(pretrained, "mode=predict", "prediction.top=3")
+    run(pretrained, *PRETRAINING, "mode=predict", "prediction.top=3")
     (line,) = read_lines(pretrained / "predictions.jsonl")
     (blank,) = line["blanks"]
     assert line["text"] == "ban <mask> dor."
@@ -62,7 +62,7 @@ def test_fine_tuning_takes_the_encoder_and_learns_the_classes(pretrained, tmp_pa
     run(tmp_path / "tuned", *settings, recipe="tiny_classifier.py")
     told = capsys.readouterr().out
     assert "parameters taken" in told
-    assert "fresh here: head.dense.bias" in told
+    assert "fresh here: head." in told
     result = json.loads((tmp_path / "tuned" / "result_validation.json").read_text())
     assert result["baseline"]["accuracy"] == 0.5
     assert result["accuracy"] > 0.8
