@@ -8,7 +8,7 @@ from errors import InputError
 from ops.dropout import seed_words
 from ops.global_tokens import GlobalTokens, global_attention, member_mask, put_rows, take_rows
 from ops.masks import token_groups
-from ops.window_blocks import Band, Sight, attend_in_blocks
+from ops.window_blocks import Band, Sight, attend_in_blocks, heads_in_a_block
 
 
 def sliding_window_attention(
@@ -40,7 +40,7 @@ def sliding_window_attention(
     groups = token_groups((B, S)) if groups is None else groups
     drops = dropout_key is not None and dropout_rate > 0
     seed = seed_words(dropout_key) if drops else None
-    band = Band(window, block, _heads_in_a_block(B, H), dropout_rate if drops else 0.0)
+    band = Band(window, block, heads_in_a_block(B, H), dropout_rate if drops else 0.0)
     if tokens is None:
         none = jnp.zeros((B, 0), jnp.int32)
         return attend_in_blocks(band, q, k, v, k[:, :0], v[:, :0], Sight(groups, groups, none, none, seed))
@@ -72,11 +72,3 @@ def longformer_attention(
     near = sliding_window_attention(*local, dropout_key=near_key, **how)
     far = global_attention(*wide, tokens, groups, dropout_rate=dropout_rate, dropout_key=far_key)
     return put_rows(near, far, tokens)
-
-
-def _heads_in_a_block(batch: int, heads: int) -> int:
-    """All heads on an accelerator; on a CPU as many as divide `heads` and leave a block's scores in the cache."""
-    if jax.default_backend() != "cpu":
-        return heads
-    most = max(1, 4 // batch)
-    return max(h for h in range(1, heads + 1) if heads % h == 0 and h <= most)

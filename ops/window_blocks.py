@@ -61,6 +61,14 @@ class Part(NamedTuple):
     keep: Bool[Array, "B H S T"] | None
 
 
+def heads_in_a_block(batch: int, heads: int) -> int:
+    """All heads on an accelerator; on a CPU as many as divide `heads` and leave a block's scores in the cache."""
+    if jax.default_backend() != "cpu":
+        return heads
+    most = max(1, 4 // batch)
+    return max(h for h in range(1, heads + 1) if heads % h == 0 and h <= most)
+
+
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def attend_in_blocks(band, q, k, v, slot_k, slot_v, sight):
     """Attention of q [B S H K] over k, v within the band and over slot_k, slot_v [B G H K]. First derivatives only."""
