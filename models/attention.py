@@ -7,22 +7,29 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from models.config import LongformerConfig, TransformerConfig
-from models.layers import dense
+from models.global_queries import global_queries
+from models.layers import dense, split_key
 from ops.attention import dot_product_attention
-from ops.global_tokens import GlobalTokens, take_rows
+from ops.full_attention import full_attention
+from ops.global_tokens import GlobalTokens, global_attention, put_rows, take_rows
 from ops.positions import rotary
-from ops.sliding_window import longformer_attention, sliding_window_attention
+from ops.sliding_window import sliding_window_attention
 
 
-class DenseView(NamedTuple):
-    """`mask`: what each token may see (None: everything). `places`: where each stands, if positions are rotary."""
+class FullView(NamedTuple):
+    """What a token may see. `places`: where each stands, if positions are rotary.
+
+    `groups` serves long rows, whose mask of all pairs would not fit: 0 hides a token, equal numbers may see each other.
+    Short rows leave it out and have a `mask`, or None: everything.
+    """
 
     mask: Bool[Array, "#B #T S"] | None
+    groups: Int[Array, "B S"] | None
     places: Int[Array, "B S"] | None
 
 
 class LongformerView(NamedTuple):
-    """`groups`: 0 hides a token, equal numbers may see each other. `tokens`: the global ones. `places`: as above."""
+    """`groups` and `places` are as in FullView; `tokens`: the global ones."""
 
     groups: Int[Array, "B S"]
     tokens: GlobalTokens | None
@@ -43,11 +50,13 @@ class SelfAttention(nnx.Module):
         self.heads = cfg.heads
         self.rate = cfg.attention_dropout_rate
 
-    def __call__(self, x: Float[Array, "B S D"], view: DenseView, key: Array | None = None) -> Float[Array, "B S D"]:
+    def __call__(self, x: Float[Array, "B S D"], view: FullView, key: Array | None = None) -> Float[Array, "B S D"]:
         q, k, v = (split_heads(project(x), self.heads) for project in (self.query, self.key, self.value))
         q, k = placed(q, view.places), placed(k, view.places)
-        seen = dot_product_attention(q, k, v, mask=view.mask, dropout_rate=self.rate, dropout_key=key)
-        return self.output(join_heads(seen))
+        how = {"dropout_rate": self.rate, "dropout_key": key}
+        if view.groups is None:
+            return self.output(join_heads(dot_product_attention(q, k, v, mask=view.mask, **how)))
+        return self.output(join_heads(full_attention(q, k, v, groups=view.groups, **how)))
 
 
 class LongformerSelfAttention(nnx.Module):
@@ -73,26 +82,40 @@ class LongformerSelfAttention(nnx.Module):
     def __call__(
         self, x: Float[Array, "B S D"], view: LongformerView, key: Array | None = None
     ) -> Float[Array, "B S D"]:
+        near_key, far_key = split_key(key, 2)
         q, k, v = (split_heads(project(x), self.heads) for project in (self.query, self.key, self.value))
-        local = placed(q, view.places), placed(k, view.places), v
-        how = {"window": self.window, "groups": view.groups, "dropout_rate": self.rate, "dropout_key": key}
-        if view.tokens is None:
-            return self.output(join_heads(sliding_window_attention(*local, **how)))
-        return self.output(join_heads(longformer_attention(local, self._wide(x, view), view.tokens, **how)))
+        q, k, how = placed(q, view.places), placed(k, view.places), {"window": self.window, "dropout_rate": self.rate}
+        seen = sliding_window_attention(q, k, v, groups=view.groups, tokens=view.tokens, dropout_key=near_key, **how)
+        if view.tokens is not None:
+            seen = put_rows(seen, self._seen_by_global_tokens(x, view, far_key), view.tokens)
+        return self.output(join_heads(seen))
 
-    def _wide(
-        self, x: Float[Array, "B S D"], view: LongformerView
-    ) -> tuple[Float[Array, "B G H K"], Float[Array, "B S H K"], Float[Array, "B S H K"]]:
-        """Queries of the global tokens, and every token's key and value for them."""
+    def _seen_by_global_tokens(
+        self, x: Float[Array, "B S D"], view: LongformerView, key: Array | None
+    ) -> Float[Array, "B G H K"]:
         q = split_heads(self.query_global(take_rows(x, view.tokens)), self.heads)
+        where = {"tokens": view.tokens, "groups": view.groups, "dropout_rate": self.rate, "dropout_key": key}
+        if self._few(q, view):
+            to_key, to_value = (
+                split_heads(each.kernel[...].astype(x.dtype), self.heads)
+                for each in (self.key_global, self.value_global)
+            )
+            found, total = global_queries(q, x, to_key, to_value, **where)
+            bias = split_heads(self.value_global.bias[...].astype(x.dtype), self.heads)
+            return found + bias[None, None] * total[..., None].astype(x.dtype)
         k, v = (split_heads(project(x), self.heads) for project in (self.key_global, self.value_global))
-        if view.places is None:
-            return q, k, v
-        return rotary(q, take_rows(view.places, view.tokens)), rotary(k, view.places), v
+        if view.places is not None:
+            q, k = rotary(q, take_rows(view.places, view.tokens)), rotary(k, view.places)
+        return global_attention(q, k, v, **where)
+
+    def _few(self, q: Float[Array, "B G H K"], view: LongformerView) -> bool:
+        """Whether `global_queries` serves: it is less work, no key has to turn, and both maps are plain matrices."""
+        plain = type(self.key_global) is type(self.value_global) is nnx.Linear  # an adapted map is called, not read
+        return plain and view.places is None and q.shape[1] < q.shape[3]
 
 
-def split_heads(x: Float[Array, "B S D"], heads: int) -> Float[Array, "B S H K"]:
-    return x.reshape(*x.shape[:-1], heads, -1)  # [B S H K]
+def split_heads(x: Float[Array, "*N D"], heads: int) -> Float[Array, "*N H K"]:
+    return x.reshape(*x.shape[:-1], heads, -1)  # [*N H K]
 
 
 def join_heads(x: Float[Array, "B S H K"]) -> Float[Array, "B S D"]:

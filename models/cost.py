@@ -29,14 +29,15 @@ def classifier_parameters(cfg: TransformerConfig, classes: int) -> int:
 
 
 def encoder_flops(cfg: TransformerConfig, length: int, *, global_tokens: int = 0) -> int:
-    """Operations of one forward pass over one row of `length` tokens, of which `global_tokens` are global."""
+    """Operations of one forward pass over one row of `length` tokens with `global_tokens` slots for global ones.
+
+    The slots count whether used or not: `max_global_tokens` where the net is given a global_attention_mask, else 0.
+    """
     dense = 2 * length * cfg.depth * _mlp_matrices(cfg) * cfg.width * cfg.mlp_width
     if not isinstance(cfg, LongformerConfig):
         return dense + cfg.depth * (_projections(cfg, 4 * length) + _pairs(cfg, length**2))
-    projected = 6 * length + global_tokens if global_tokens else 4 * length
-    near = [_pairs(cfg, band_pairs(length, window)) for window in cfg.windows]
-    far = cfg.depth * _pairs(cfg, 2 * length * global_tokens)  # all see the global tokens, and these see all
-    return dense + cfg.depth * _projections(cfg, projected) + sum(near) + far
+    near = sum(_pairs(cfg, band_pairs(length, window)) for window in cfg.windows)
+    return dense + near + cfg.depth * (_projections(cfg, 4 * length) + _global_flops(cfg, length, global_tokens))
 
 
 def masked_lm_flops(cfg: TransformerConfig, length: int, predicted: int, *, global_tokens: int = 0) -> int:
@@ -49,6 +50,16 @@ def band_pairs(length: int, window: int) -> int:
     """Pairs of tokens at most `window` apart in a row of `length`, each token with itself among them."""
     reach = min(window, length - 1)
     return length * (2 * reach + 1) - reach * (reach + 1)  # the two ends lack reach * (reach + 1) / 2 pairs each
+
+
+def _global_flops(cfg: LongformerConfig, length: int, slots: int) -> int:
+    """All see the global tokens, and these see all: by a key and a value of each token, or without (global_queries)."""
+    if not slots:
+        return 0
+    seen = _pairs(cfg, length * slots)
+    if slots < cfg.head_width and cfg.positions != "rotary":
+        return seen + _projections(cfg, 3 * slots) + _pairs(cfg, length * slots * cfg.heads)
+    return seen + _projections(cfg, 2 * length + slots) + _pairs(cfg, length * slots)
 
 
 def _mlp_matrices(cfg: TransformerConfig) -> int:

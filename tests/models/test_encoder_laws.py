@@ -8,6 +8,7 @@ from flax import nnx
 from nets import gradients, jitted, marked, small, token_ids
 
 NETS = ["transformer", "longformer"]
+SEGMENTS = jnp.array([[1] * 11 + [2] * 13 + [0] * 6, [1] * 30])
 
 
 def states(model, ids, **inputs):
@@ -35,7 +36,7 @@ def test_padding_changes_nothing(name):
 def test_a_packed_document_is_as_if_alone(name):
     model, ids = small(name), token_ids(1, 30)
     alone = states(model, ids[:, 11:24], **globals_of(name, 1, 13, 0))
-    segments = jnp.array([[1] * 11 + [2] * 13 + [0] * 6])
+    segments = SEGMENTS[:1]
     places = jnp.concatenate([jnp.arange(11), jnp.arange(13), jnp.zeros(6, jnp.int32)])[None]
     packed = states(model, ids, segment_ids=segments, position_ids=places, **globals_of(name, 1, 30, 0, 11))
     error = np.abs(packed[:, 11:24] - alone).max()
@@ -72,6 +73,24 @@ def test_a_window_over_the_whole_row_is_dense_attention():
     error = np.abs(states(dense, ids) - states(model, ids)).max()
     print(f"dense against a window over everything: {error:.1e}")
     assert error < 2e-5
+
+
+@pytest.mark.parametrize("inputs", [{}, {"attention_mask": marked(2, 30, *range(21))}, {"segment_ids": SEGMENTS}])
+def test_long_rows_give_what_short_rows_do(inputs, monkeypatch):
+    model, ids = small("transformer", attention_dropout_rate=0.3), token_ids(2, 30)
+    real = np.asarray(inputs.get("attention_mask", inputs.get("segment_ids", np.ones((2, 30))))) != 0
+
+    def loss(model):
+        answers = model(ids, rngs=nnx.Rngs(dropout=1), **inputs).last_hidden_state
+        return jnp.square(jnp.where(real[:, :, None], answers, 0)[:, :, :5]).sum()
+
+    masked = gradients(model, loss)
+    monkeypatch.setattr("models.transformer.LONGEST_MASKED_ROW", 29)
+    grouped = gradients(model, loss)
+    paths = [path for path in masked if not path.endswith("key.bias")]
+    error = max(np.abs(masked[path] - grouped[path]).max() / np.abs(masked[path]).max() for path in paths)
+    print(f"gradients of long and short rows differ by {error:.1e}")
+    assert error < 1e-4
 
 
 @pytest.mark.parametrize("name", NETS)
