@@ -16,9 +16,10 @@ def get_config(argument: str = ""):
     set_size(config, "tiny", max_positions=512, windows=(64,))
     config.data.length = 512
     config.data.max_bytes = 6_000_000
+    config.tokenizer.vocab_size = 4096
     config.masking.unigram_bias = True
     config.train.batch_size = 4
-    config.train.steps = 500
+    config.train.steps = 800
     config.optimizer.learning_rate = 1e-3
     config.optimizer.warmup_steps = 50
     config.evaluation.every = 100
