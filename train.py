@@ -115,5 +115,6 @@ if __name__ == "__main__":
         told = told_in_one_sentence(error)
         if told is None:
             raise
-        print(f"train.py: {' '.join(told.split())}", file=sys.stderr)
-        sys.exit(2)
+        print(f"train.py: {' '.join(told.split())}", file=sys.stderr, flush=True)
+        # On a full disk the writers that close at a normal exit would each add a traceback below that sentence.
+        (os._exit if "disk is full" in told else sys.exit)(2)
