@@ -1,6 +1,6 @@
 """The whole study: two pretrainings, then each fine-tuning and its score on the test split, two runs side by side.
 
-    python experiments/finetuning/run.py     # after prepare.py; about 45 minutes on two cores
+    python experiments/finetuning/run.py     # after prepare.py; two to three hours on two cores
 
 Started again, it goes on from the last checkpoints. Each run is held to one core: two runs then finish sooner than one
 after the other, as a net this small leaves a second core idle. The last lines name the runs that failed.
