@@ -124,16 +124,16 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="two small cases, one round: does everything work?")
     given = parser.parse_args()
     cases = [case for case in (SMOKE if given.smoke else CASES) if given.only in case.name]
-    measured = []
+    measured: list[dict[str, Any]] = []
+    report = machine.provenance("python experiments/speed/encoder.py", PACKAGES) | {"cases": measured}
     for case in cases:
         began = time.perf_counter()
         measured.append(measure(case, rounds=1 if given.smoke else given.rounds, warm_up=0 if given.smoke else WARM_UP))
         medians = {n: statistics.median(r["seconds"]) for n, r in measured[-1]["results"].items() if "error" not in r}
         told = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in medians.items())
         print(f"{case.name}: {told} ({time.perf_counter() - began:.0f} s in all)", file=sys.stderr, flush=True)
-    report = machine.provenance("python experiments/speed/encoder.py", PACKAGES) | {"cases": measured}
-    if given.out:
-        machine.write_results(given.out, report)
+        if given.out:
+            machine.write_results(given.out, report)  # after each, so that none is lost
     print(TABLES["encoder"](report))
 
 
