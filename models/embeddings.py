@@ -54,7 +54,7 @@ class Embeddings(nnx.Module):
                 return words + self.position(position_ids)
             case "sinusoidal":
                 table = sinusoidal_table(max(cfg.max_positions, words.shape[1]), cfg.width)
-                return words * math.sqrt(cfg.width) + table[position_ids]
+                return words * math.sqrt(cfg.width) + jnp.take(table, position_ids, axis=0, mode="fill")
         return words
 
     def attend(self, x: Float[Array, "*N D"]) -> Float[Array, "*N V"]:

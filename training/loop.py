@@ -17,7 +17,7 @@ from tasks.task import Answer, Batch, Task
 from training.checkpoint import Checkpoints, check_disk_space
 from training.journal import Journal
 from training.mesh import check_batch_size, put_batch, replicated
-from training.optimizer import make_optimizer, make_schedule
+from training.optimizer import check_optimizer, make_optimizer, make_schedule
 from training.state import Skeleton, TrainState, initial_state, transfer
 from training.step import empty_tally, make_answer, make_evaluate, make_train_step
 
@@ -83,6 +83,7 @@ def check_settings(config: Any, mesh: Mesh) -> None:
         mesh, name="train.batch_size", size=config.train.batch_size, accumulation=config.train.accumulation
     )
     check_batch_size(mesh, name="evaluation.batch_size", size=config.evaluation.batch_size)
+    check_optimizer(config.optimizer)
     make_schedule(config.optimizer, steps=config.train.steps)
 
 

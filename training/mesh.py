@@ -26,7 +26,9 @@ def replicated(mesh: Mesh) -> NamedSharding:
 def check_batch_size(mesh: Mesh, *, name: str, size: int, accumulation: int = 1) -> None:
     """Raises InputError unless each micro-batch divides evenly over the mesh."""
     ways = accumulation * mesh.shape["data"]
-    if size < 1 or size % ways:
+    if size < 1:
+        raise InputError(f"{name}={size} must be at least 1")
+    if size % ways:
         raise InputError(
             f"{name}={size} must be a multiple of {ways} (accumulation {accumulation} x {mesh.shape['data']} devices)"
         )

@@ -1,5 +1,6 @@
 """Optax, by the config: schedule, parameter groups, clipping."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +32,18 @@ def make_schedule(settings: Any, *, steps: int) -> optax.Schedule:
         raise InputError(f"optimizer.schedule={settings.schedule!r} is not one of {', '.join(decays)}")
     rise = optax.linear_schedule(peak / max(warmup, 1), peak, max(warmup - 1, 1))  # step 0 already moves
     return optax.join_schedules([rise, decays[settings.schedule]], [warmup])
+
+
+def check_optimizer(settings: Any) -> None:
+    """Raises InputError for a number with which no step could be taken, or none that goes downhill."""
+    for key in ("learning_rate", "weight_decay", "clip_norm"):
+        if not 0 <= settings[key] < math.inf:
+            raise InputError(f"optimizer.{key}={settings[key]} must be a finite number of at least 0")
+    for key in ("beta1", "beta2"):
+        if not 0 <= settings[key] < 1:
+            raise InputError(f"optimizer.{key}={settings[key]} must be at least 0 and below 1")
+    if not settings.epsilon > 0:
+        raise InputError(f"optimizer.epsilon={settings.epsilon} must be above 0")
 
 
 def decayed(params: Params) -> dict[str, bool]:

@@ -89,9 +89,19 @@ def read_config(directory: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def held(directory: Path) -> Iterator[None]:
-    """Keeps a second process out of `directory`; the lock goes with the process, however it ends."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with open(directory / "lock", "w", encoding="utf-8") as file:
+    """Keeps a second process out of `directory`; the lock goes with the process, however it ends.
+
+    Raises:
+      InputError: another process holds it, or it cannot be made.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = open(directory / "lock", "w", encoding="utf-8")  # noqa: SIM115  (closed below)
+    except OSError as error:
+        raise InputError(
+            f"workdir={directory} cannot be made or written to ({error.strerror}); choose another --config.workdir"
+        ) from error
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

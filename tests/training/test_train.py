@@ -141,6 +141,10 @@ REFUSALS = [
     (["data.length=64"], "64 tokens .* max_positions 32"),
     (["data.train=nowhere/at/all"], "nowhere/at/all"),
     (["data.source=file"], "data.source='file' is not one of stdlib, files, tfds"),
+    (["train.batch_size=0"], "train.batch_size=0 must be at least 1"),
+    (["optimizer.learning_rate=-0.1"], "optimizer.learning_rate=-0.1 must be a finite number of at least 0"),
+    (["optimizer.beta2=1.0"], "optimizer.beta2=1.0 must be at least 0 and below 1"),
+    (["optimizer.epsilon=0"], "optimizer.epsilon=0.0 must be above 0"),
     (["train.batch_size=7"], "train.batch_size=7 must be a multiple of 2"),
     (["optimizer.warmup_steps=12"], "warmup_steps=12 must be at least 0 and less than train.steps=12"),
     (["optimizer.schedule=lineer"], "optimizer.schedule='lineer' is not one of linear"),
@@ -174,6 +178,13 @@ def test_a_run_without_a_checkpoint_makes_way_for_a_corrected_config(tmp_path, r
         run(tmp_path / "run", *ONE_STEP, "data.validation=nowhere", "tokenizer.vocab_size=300")
     run(tmp_path / "run", *ONE_STEP)
     assert json.loads((tmp_path / "run" / "config.json").read_text())["tokenizer"]["vocab_size"] == 400
+
+
+def test_refuses_a_file_as_the_work_directory(tmp_path, run):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match=r"thesis.txt cannot be made or written to \(File exists\); choose another"):
+        run(tmp_path / "thesis.txt")
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
 def test_refuses_a_directory_that_holds_something_else(tmp_path, run):
