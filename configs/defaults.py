@@ -67,6 +67,7 @@ def _data() -> ConfigDict:
     data.source = "stdlib"  # stdlib (the running Python's standard library) | files | tfds
     data.name = ""  # TFDS name, such as "glue/sst2" (tfds)
     data.directory = ""  # TFDS data directory; "" = TFDS's own default (tfds)
+    data.prepare = False  # download and prepare a data set that is not in the directory yet (tfds)
     data.train = "train"  # path, directory or glob (files), or split (stdlib, tfds)
     data.validation = "validation"  # likewise
     data.test = ""  # likewise; "" = there is none

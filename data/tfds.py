@@ -67,13 +67,15 @@ def read_tfds(
 
     Raises:
       InputError: for an unknown name (with near matches), configuration, split or field, for data that is not prepared
-      or not
-        in a format that can be read at random, or a preparation that fails.
+        or not in a format that can be read at random, or a preparation that fails.
     """
     builder = _builder(name, data_dir)
     if not builder.is_prepared():
         if not prepare:
-            raise InputError(f"{name} is not prepared in {builder.data_path}; {_how_to_prepare(name)}")
+            raise InputError(
+                f"{name} is not prepared in {builder.data_path}; where there is a network set data.prepare=True, or "
+                f"{_how_to_prepare(name)}"
+            )
         builder = _builder(name, data_dir, file_format=FORMAT)
         _prepare(builder, name)
     _refuse_unknown(name, "split", re.split(r"\W", split)[0], builder.info.splits)
@@ -127,7 +129,7 @@ def _prepare(builder: Any, name: str) -> None:
 
 
 def _how_to_prepare(name: str) -> str:
-    return f"run once, where there is a network: tfds build {name} --file_format={FORMAT}"
+    return f"run once: tfds build {name} --file_format={FORMAT}"
 
 
 def _refuse_unknown(name: str, what: str, value: str, known: Any) -> None:

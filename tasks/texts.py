@@ -31,7 +31,8 @@ def read_split(settings: Any, split: str, *, fields: Sequence[str]) -> Sequence[
     if settings.source == "tfds":
         from data.tfds import read_tfds  # tensorflow-datasets is slow to import
 
-        return read_tfds(settings.name, split=place, data_dir=settings.directory or None, fields=fields)
+        where = {"data_dir": settings.directory or None, "prepare": settings.prepare}
+        return read_tfds(settings.name, split=place, fields=fields, **where)
     corpus = read_stdlib(max_bytes=settings.max_bytes or None)
     if place not in ("train", "validation"):
         raise InputError(f"data.{split}={place!r}: the standard library has the splits train and validation")

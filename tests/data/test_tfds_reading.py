@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from configs import defaults
 from data.records import Record
 from data.tfds import read_tfds
 from errors import InputError
+from tasks.texts import read_split
 
 ROOT = str(Path(__file__).parents[2])
 
@@ -64,7 +66,11 @@ assert "tensorflow" not in sys.modules and "tiny_tfds_builder" not in sys.module
     [
         ("imdb_review", {}, r"no data set 'imdb_review'.*did you mean imdb_reviews"),
         ("glu/sst2", {}, r"no data set 'glu/sst2'.*did you mean.* glue"),
-        ("imdb_reviews", {}, r"imdb_reviews is not prepared in .*tfds build imdb_reviews --file_format=array_record"),
+        (
+            "imdb_reviews",
+            {},
+            r"not prepared in .*data.prepare=True, or run once: tfds build imdb_reviews --file_format=array_rec",
+        ),
         ("glue/sst2", {}, r"glue/sst2 is not prepared"),
         ("glue/sst3", {}, r"'glue/sst3' cannot be opened"),
         ("tiny_reviews", {"split": "valid"}, r"no split 'valid'; it has train, test"),
@@ -91,3 +97,12 @@ def test_other_file_formats_are_read_if_they_allow_random_access_and_refused_oth
         part.write_text(part.read_text().replace('"parquet"', '"tfrecord"'))
     with pytest.raises(InputError, match=r"tiny_reviews .* is stored as tfrecord, which cannot be read at random"):
         read_tfds("tiny_reviews", split="train", data_dir=tmp_path)
+
+
+def test_a_config_names_a_split_and_may_have_it_prepared(prepared, tmp_path):
+    settings = defaults.get_config().data
+    settings.update(source="tfds", name="tiny_reviews", directory=str(tmp_path), train="train[:3]")
+    with pytest.raises(InputError, match="tiny_reviews is not prepared in"):
+        read_split(settings, "train", fields=("text",))
+    settings.prepare = True
+    assert [record.values["text"][:6] for record in read_split(settings, "train", fields=("text",))] == ["review"] * 3
