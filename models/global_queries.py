@@ -2,11 +2,11 @@
 
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from ops.attention import attention_rows, masked_softmax
 from ops.dropout import keep_mask, keep_probability, seed_words
-from ops.global_tokens import GlobalTokens, take_rows
+from ops.global_tokens import GlobalTokens, visible_to_global
 
 
 def global_queries(
@@ -17,6 +17,7 @@ def global_queries(
     tokens: GlobalTokens,
     groups: Int[Array, "B S"],
     *,
+    causal: bool = False,
     dropout_rate: float = 0.0,
     dropout_key: Array | None = None,
 ) -> tuple[Float[Array, "B G H K"], Float[Array, "B G H"]]:
@@ -30,20 +31,15 @@ def global_queries(
     q = q * jnp.asarray(q.shape[-1] ** -0.5, q.dtype)
     asked = jnp.einsum("bghk,dhk->bghd", q, to_key)
     scores = jnp.einsum("bghd,bsd->bhgs", asked, x, preferred_element_type=jnp.float32)
-    weights = masked_softmax(scores, _visible(tokens, groups)[:, None])
+    weights = masked_softmax(scores, visible_to_global(tokens, groups, causal=causal)[:, None])
     if dropout_key is not None and dropout_rate > 0:
         weights = _thinned(weights, dropout_rate, dropout_key)
     found = jnp.einsum("bhgs,bsd->bghd", weights.astype(x.dtype), x)
     return jnp.einsum("bghd,dhk->bghk", found, to_value), weights.sum(-1).swapaxes(1, 2)
 
 
-def _visible(tokens: GlobalTokens, groups: Int[Array, "B S"]) -> Bool[Array, "B G S"]:
-    own = take_rows(groups, tokens) * tokens.used  # [B G]
-    return (own[:, :, None] == groups[:, None, :]) & (own != 0)[:, :, None]
-
-
 def _thinned(weights: Float[Array, "B H G S"], rate: float, key: Array) -> Float[Array, "B H G S"]:
     B, H, G, S = weights.shape
-    rows = attention_rows(B, H, jnp.arange(G), length=G)
+    rows = attention_rows(B, H, G)[:, :, None, None] + jnp.arange(G, dtype=jnp.uint32)[None, None, :, None]
     keep = keep_mask(seed_words(key), rows, jnp.arange(S)[None, None, None, :], rate=rate)
     return jnp.where(keep, weights / keep_probability(rate), 0.0)

@@ -2,10 +2,11 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from ops.dropout import keep_mask, keep_probability, seed_words
-from ops.masks import longformer_mask, segment_mask, token_groups
+from ops.masks import causal_mask, longformer_mask, segment_mask, token_groups
+from ops.window import Window, as_window
 
 MASKED = -1e30  # below every score, yet finite: a difference of two of them is 0 and not NaN
 
@@ -15,7 +16,7 @@ def dot_product_attention(
     k: Float[Array, "B S H K"],
     v: Float[Array, "B S H K"],
     *,
-    mask: Bool[Array, "B T S"] | Bool[Array, "B 1 S"] | Bool[Array, "1 T S"] | None = None,
+    mask: Bool[Array, "#B #T S"] | Bool[Array, "#B #H #T S"] | None = None,
     dropout_rate: float = 0.0,
     dropout_key: Array | None = None,
 ) -> Float[Array, "B T H K"]:
@@ -29,7 +30,9 @@ def dot_product_attention(
     exact = jnp.promote_types(q.dtype, jnp.float32)
     q = q * jnp.asarray(q.shape[-1] ** -0.5, q.dtype)
     scores = jnp.einsum("bthk,bshk->bhts", q, k, preferred_element_type=exact)
-    weights = masked_softmax(scores, None if mask is None else mask[:, None])
+    if mask is not None and mask.ndim == 3:
+        mask = mask[:, None]  # [B 1 T S]
+    weights = masked_softmax(scores, mask)
     if dropout_key is not None and dropout_rate > 0:
         weights = drop_weights(weights, dropout_rate, dropout_key)
     return jnp.einsum("bhts,bshk->bthk", weights.astype(v.dtype), v, preferred_element_type=exact).astype(v.dtype)
@@ -49,22 +52,21 @@ def masked_softmax(scores: Float[Array, "B H T S"], see: Bool[Array, "#B #H #T #
 def drop_weights(weights: Float[Array, "B H T S"], rate: float, key: Array) -> Float[Array, "B H T S"]:
     """Dropout by absolute (example, head, query, key), the coordinates that every attention here uses."""
     B, H, T, S = weights.shape
-    rows = attention_rows(B, H, jnp.arange(T), length=T)
+    rows = attention_rows(B, H, T)[:, :, None, None] + jnp.arange(T, dtype=jnp.uint32)[None, None, :, None]
     keep = keep_mask(seed_words(key), rows, jnp.arange(S)[None, None, None, :], rate=rate)
     return jnp.where(keep, weights / keep_probability(rate), 0.0)
 
 
-def attention_rows(batch: int, heads: int, queries: Int[Array, "T"], *, length: int) -> Array:
-    """A number for each (example, head, query position): the row coordinate [B H T 1] of the dropout mask."""
-    example_head = jnp.arange(batch * heads, dtype=jnp.uint32).reshape(batch, heads, 1, 1)
-    return example_head * jnp.uint32(length) + queries.astype(jnp.uint32)[None, None, :, None]
+def attention_rows(batch: int, heads: int, length: int) -> UInt32[Array, "B H"]:
+    """The row coordinate of the dropout mask at the first query of each example and head; a query adds its place."""
+    return jnp.arange(batch * heads, dtype=jnp.uint32).reshape(batch, heads) * jnp.uint32(length)
 
 
 def longformer_attention_dense(
     local: tuple[Float[Array, "B S H K"], Float[Array, "B S H K"], Float[Array, "B S H K"]],
     wide: tuple[Float[Array, "B S H K"], Float[Array, "B S H K"], Float[Array, "B S H K"]],
     *,
-    window: int,
+    window: int | Window,
     is_global: Bool[Array, "B S"],
     real: Bool[Array, "B S"] | None = None,
     segment_ids: Int[Array, "B S"] | None = None,
@@ -79,7 +81,10 @@ def longformer_attention_dense(
     """
     groups = token_groups(is_global.shape, real=real, segment_ids=segment_ids)
     near_key, far_key = (None, None) if dropout_key is None else jax.random.split(dropout_key)
-    near_mask = longformer_mask(groups, is_global, window=window)
+    near_mask = longformer_mask(groups, is_global, window=window, heads=local[0].shape[2])
     near = dot_product_attention(*local, mask=near_mask, dropout_rate=dropout_rate, dropout_key=near_key)
-    far = dot_product_attention(*wide, mask=segment_mask(groups), dropout_rate=dropout_rate, dropout_key=far_key)
+    far_mask = segment_mask(groups)
+    if as_window(window).causal:
+        far_mask = far_mask & causal_mask(groups.shape[1])
+    far = dot_product_attention(*wide, mask=far_mask, dropout_rate=dropout_rate, dropout_key=far_key)
     return jnp.where(is_global[:, :, None, None], far, near)

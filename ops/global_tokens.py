@@ -69,28 +69,34 @@ def global_attention(
     tokens: GlobalTokens,
     groups: Int[Array, "B S"],
     *,
+    causal: bool = False,
     dropout_rate: float = 0.0,
     dropout_key: Array | None = None,
 ) -> Float[Array, "B G H K"]:
     """What the global queries see: every real key of their own group (see `masks.token_groups`). Memory G x S per head.
 
-    `q`, `k`, `v` come from the global projections; `q` is needed at the global rows only (`take_rows`).
+    `q`, `k`, `v` come from the global projections; `q` is needed at the global rows only (`take_rows`). `causal` hides
+    the keys after a query.
     """
     exact = jnp.promote_types(q.dtype, jnp.float32)
-    own = take_rows(groups, tokens) * tokens.used  # [B G]
-    see = (own[:, :, None] == groups[:, None, :]) & (own != 0)[:, :, None]  # [B G S]
     q = q * jnp.asarray(q.shape[-1] ** -0.5, q.dtype)
     scores = jnp.einsum("bghk,bshk->bhgs", q, k, preferred_element_type=exact)
-    weights = masked_softmax(scores, see[:, None])
+    weights = masked_softmax(scores, visible_to_global(tokens, groups, causal=causal)[:, None])
     if dropout_key is not None and dropout_rate > 0:
         weights = _drop(weights, tokens, dropout_rate, dropout_key)
     return jnp.einsum("bhgs,bshk->bghk", weights.astype(v.dtype), v, preferred_element_type=exact).astype(v.dtype)
 
 
+def visible_to_global(tokens: GlobalTokens, groups: Int[Array, "B S"], *, causal: bool = False) -> Bool[Array, "B G S"]:
+    """The keys that each global query sees: those of its group, and none for an unused slot."""
+    own = take_rows(groups, tokens) * tokens.used  # [B G]
+    see = (own[:, :, None] == groups[:, None, :]) & (own != 0)[:, :, None]
+    past = jnp.arange(groups.shape[1])[None, None, :] <= tokens.index[:, :, None]
+    return see & past if causal else see
+
+
 def _drop(weights: Float[Array, "B H G S"], tokens: GlobalTokens, rate: float, key: Array) -> Float[Array, "B H G S"]:
     B, H, _, S = weights.shape
-    rows = jax.vmap(lambda at, first: first + at.astype(jnp.uint32)[None, :, None])(
-        tokens.index, attention_rows(B, H, jnp.zeros(1, jnp.int32), length=S)
-    )
+    rows = attention_rows(B, H, S)[:, :, None, None] + tokens.index.astype(jnp.uint32)[:, None, :, None]
     keep = keep_mask(seed_words(key), rows, jnp.arange(S)[None, None, None, :], rate=rate)
     return jnp.where(keep, weights / keep_probability(rate), 0.0)

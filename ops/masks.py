@@ -6,7 +6,7 @@ The S x S masks here serve the dense attention and the tests; the sliding-window
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
-from errors import InputError
+from ops.window import Window, as_window, windows_of_heads
 
 
 def token_groups(
@@ -34,26 +34,37 @@ def causal_mask(length: int) -> Bool[Array, "1 S S"]:
     return (at[None, :] <= at[:, None])[None]
 
 
-def window_mask(length: int, *, window: int) -> Bool[Array, "1 S S"]:
-    """A query sees the keys at most `window` tokens away on either side, itself included.
+def window_mask(length: int, *, window: int | Window, heads: int = 1) -> Bool[Array, "H S S"]:
+    """For each head, a query sees itself and the keys of its window (see `Window`).
 
     Raises:
-      InputError: if `window` is below 1.
+      InputError: for a width or dilation below 1, or not one per head.
     """
-    if window < 1:
-        raise InputError(f"window must be at least 1 token on each side, got {window}.")
     at = jnp.arange(length)
-    return (jnp.abs(at[:, None] - at[None, :]) <= window)[None]
+    distance = at[None, :] - at[:, None]
+    masks = [None] * heads
+    for width, dilation, alike in windows_of_heads(window, heads):
+        near = (jnp.abs(distance) <= width * dilation) & (distance % dilation == 0)
+        for head in alike:
+            masks[head] = near & (distance <= 0) if as_window(window).causal else near
+    return jnp.stack(masks)
 
 
-def longformer_mask(groups: Int[Array, "B S"], is_global: Bool[Array, "B S"], *, window: int) -> Bool[Array, "B S S"]:
-    """A query sees the keys within `window` tokens and all global keys; a global query sees all keys.
+def longformer_mask(
+    groups: Int[Array, "B S"], is_global: Bool[Array, "B S"], *, window: int | Window, heads: int = 1
+) -> Bool[Array, "B H S S"]:
+    """For each head, a query sees the keys of its window and all global keys; a global query sees all keys.
 
-    `groups` is what `token_groups` gives: nothing crosses a group, and group 0 neither sees nor is seen.
+    `groups` is what `token_groups` gives: nothing crosses a group, and group 0 neither sees nor is seen. With a causal
+    window no query sees a later key, global or not.
 
     Raises:
-      InputError: if `window` is below 1.
+      InputError: as `window_mask`.
     Source: Beltagy et al. 2020, section 3.1 (sliding window + global attention, symmetric).
     """
-    near = window_mask(groups.shape[1], window=window)
-    return (near | is_global[:, None, :] | is_global[:, :, None]) & segment_mask(groups)
+    length = groups.shape[1]
+    seen = (is_global[:, None, :] | is_global[:, :, None]) & segment_mask(groups)
+    if as_window(window).causal:
+        seen = seen & causal_mask(length)
+    near = window_mask(length, window=window, heads=heads)[None] & segment_mask(groups)[:, None]
+    return near | seen[:, None]

@@ -1,14 +1,30 @@
 """Sliding-window attention with global keys, in time and memory linear in the length: the Longformer's attention."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, UInt32
 
 from errors import InputError
+from ops.attention import attention_rows
+from ops.backends import backend
 from ops.dropout import seed_words
 from ops.global_tokens import GlobalTokens, global_attention, member_mask, put_rows, take_rows
 from ops.masks import token_groups
-from ops.window_blocks import Band, Sight, attend_in_blocks, heads_in_a_block
+from ops.window import HeadWindow, Window, as_window, windows_of_heads
+from ops.window_blocks import Band, Sight, heads_in_a_block
+
+
+class Scene(NamedTuple):
+    """All arrays of one call, whose heads may still differ in their windows."""
+
+    q: Float[Array, "B T H K"]
+    k: Float[Array, "B S H K"]
+    v: Float[Array, "B S H K"]
+    slot_k: Float[Array, "B G H K"]
+    slot_v: Float[Array, "B G H K"]
+    sight: Sight
 
 
 def sliding_window_attention(
@@ -16,38 +32,44 @@ def sliding_window_attention(
     k: Float[Array, "B S H K"],
     v: Float[Array, "B S H K"],
     *,
-    window: int,
+    window: int | Window,
     groups: Int[Array, "B S"] | None = None,
     tokens: GlobalTokens | None = None,
     dropout_rate: float = 0.0,
     dropout_key: Array | None = None,
     block: int = 128,
+    implementation: str = "auto",
 ) -> Float[Array, "B S H K"]:
-    """Each query sees the keys within `window` tokens on either side and all global keys, each once, in one softmax.
+    """Each query sees the keys of its window and all global keys, each once, in one softmax.
 
+    A number as `window` is the width in tokens to each side; a `Window` adds dilation, causality, and widths per head.
     `groups` (see `masks.token_groups`) confines everything, global keys too, to equal non-zero numbers; a query of
     group 0 gives zeros. Rows of global tokens come out as if they were ordinary: `longformer_attention` replaces them.
     Any length. `block` (queries at a time) changes the speed and never the result, the dropout mask included.
+    `implementation` is one of `backends.BACKENDS`, or "auto".
 
     Raises:
-      InputError: if `window` or `block` is below 1.
+      InputError: for a width, dilation or block below 1, numbers that are not one per head, or an implementation that
+        cannot run here.
     Source: Beltagy et al. 2020, section 3.1.
     """
-    for name, value in (("window", window), ("block", block)):
-        if value < 1:
-            raise InputError(f"{name} must be at least 1 token, got {value}.")
     B, S, H, _ = q.shape
     groups = token_groups((B, S)) if groups is None else groups
     drops = dropout_key is not None and dropout_rate > 0
-    seed = seed_words(dropout_key) if drops else None
-    band = Band(window, block, heads_in_a_block(B, H), dropout_rate if drops else 0.0)
-    if tokens is None:
-        none = jnp.zeros((B, 0), jnp.int32)
-        return attend_in_blocks(band, q, k, v, k[:, :0], v[:, :0], Sight(groups, groups, none, none, seed))
-    slots = jnp.where(tokens.used, take_rows(groups, tokens), 0)
-    keys = jnp.where(member_mask(tokens, S), 0, groups)
-    sight = Sight(groups, keys, slots, tokens.index, seed)
-    return attend_in_blocks(band, q, k, v, take_rows(k, tokens), take_rows(v, tokens), sight)
+    places = jnp.broadcast_to(jnp.arange(S, dtype=jnp.int32)[None], (B, S))
+    sight = Sight(
+        queries=groups,
+        keys=groups if tokens is None else jnp.where(member_mask(tokens, S), 0, groups),
+        slots=jnp.zeros((B, 0), jnp.int32) if tokens is None else jnp.where(tokens.used, take_rows(groups, tokens), 0),
+        query_places=places,
+        key_places=places,
+        slot_places=jnp.zeros((B, 0), jnp.int32) if tokens is None else tokens.index,
+        rows=attention_rows(B, H, S),
+        seed=seed_words(dropout_key) if drops else None,
+    )
+    slot_k, slot_v = (x[:, :0] if tokens is None else take_rows(x, tokens) for x in (k, v))
+    how = {"window": window, "dropout_rate": dropout_rate, "block": block, "implementation": implementation}
+    return attend(Scene(q, k, v, slot_k, slot_v, sight), **how)
 
 
 def longformer_attention(
@@ -55,11 +77,12 @@ def longformer_attention(
     wide: tuple[Float[Array, "B G H K"], Float[Array, "B S H K"], Float[Array, "B S H K"]],
     tokens: GlobalTokens,
     *,
-    window: int,
+    window: int | Window,
     groups: Int[Array, "B S"] | None = None,
     dropout_rate: float = 0.0,
     dropout_key: Array | None = None,
     block: int = 128,
+    implementation: str = "auto",
 ) -> Float[Array, "B S H K"]:
     """`sliding_window_attention` of `local`, with the rows of the global `tokens` from `global_attention` of `wide`.
 
@@ -68,7 +91,70 @@ def longformer_attention(
     """
     groups = token_groups(local[0].shape[:2]) if groups is None else groups
     near_key, far_key = (None, None) if dropout_key is None else jax.random.split(dropout_key)
-    how = {"window": window, "groups": groups, "tokens": tokens, "dropout_rate": dropout_rate, "block": block}
-    near = sliding_window_attention(*local, dropout_key=near_key, **how)
-    far = global_attention(*wide, tokens, groups, dropout_rate=dropout_rate, dropout_key=far_key)
+    how = {"window": window, "tokens": tokens, "block": block, "implementation": implementation}
+    near = sliding_window_attention(*local, groups=groups, dropout_rate=dropout_rate, dropout_key=near_key, **how)
+    causal = as_window(window).causal
+    far = global_attention(*wide, tokens, groups, causal=causal, dropout_rate=dropout_rate, dropout_key=far_key)
     return put_rows(near, far, tokens)
+
+
+def attend(
+    scene: Scene, *, window: int | Window, dropout_rate: float, block: int, implementation: str, shift: int = 0
+) -> Float[Array, "B T H K"]:
+    """The attention of a scene whose first query is the token of key `shift`: heads of one window at a time."""
+    if block < 1:
+        raise InputError(f"block must be at least 1 token, got {block}.")
+    H = scene.q.shape[2]
+    rate, causal = 0.0 if scene.sight.seed is None else dropout_rate, as_window(window).causal
+    kinds = windows_of_heads(window, H)
+    run = backend(implementation)
+    if len(kinds) == 1:
+        return _alike(scene, kinds[0], Band(0, 0, block, 0, rate, shift, causal), run)
+    outs = []
+    for kind in kinds:
+        at = jnp.asarray(kind.heads)
+        q, k, v, slot_k, slot_v = (x[:, :, at] for x in scene[:5])
+        part = Scene(q, k, v, slot_k, slot_v, scene.sight._replace(rows=scene.sight.rows[:, at]))
+        outs.append(_alike(part, kind, Band(0, 0, block, 0, rate, shift, causal), run))
+    order = sum((kind.heads for kind in kinds), ())
+    return jnp.concatenate(outs, 2)[:, :, jnp.argsort(jnp.asarray(order))]
+
+
+def _alike(scene: Scene, kind: HeadWindow, band: Band, run) -> Float[Array, "B T H K"]:
+    """Heads of one window. With dilation d, tokens d apart form rows of their own, whose windows have no gaps."""
+    T, d = scene.q.shape[1], min(kind.dilation, max(scene.k.shape[1], 1))
+    if band.shift % d:  # never for shares of a row, whose edges are whole reaches
+        raise InputError(f"a shift of {band.shift} tokens is no multiple of the dilation {d}.")
+    if d > 1:
+        scene = _unweave(scene, d)
+    B, _, H, _ = scene.q.shape
+    after = 0 if band.causal else kind.width
+    band = band._replace(before=kind.width, after=after, heads=heads_in_a_block(B, H), shift=band.shift // d)
+    out = run(band, *scene)
+    return _weave(out, d)[:, :T] if d > 1 else out
+
+
+def _unweave(scene: Scene, d: int) -> Scene:
+    """Row b of tokens becomes rows b * d + r of the tokens r, r + d, r + 2d, ...; what pads them has group 0."""
+    q, k, v, slot_k, slot_v, sight = scene
+
+    def apart(x: Array) -> Array:
+        B, S, *rest = x.shape
+        x = jnp.pad(x, [(0, 0), (0, -S % d)] + [(0, 0)] * len(rest))
+        return x.reshape(B, -1, d, *rest).swapaxes(1, 2).reshape(B * d, -1, *rest)  # [B*d S/d ...]
+
+    sight = Sight(
+        *(apart(x) if name.startswith(("quer", "key")) else jnp.repeat(x, d, 0) for name, x in _arrays(sight)),
+        seed=sight.seed,
+    )
+    return Scene(apart(q), apart(k), apart(v), jnp.repeat(slot_k, d, 0), jnp.repeat(slot_v, d, 0), sight)
+
+
+def _arrays(sight: Sight) -> list[tuple[str, Int[Array, "..."] | UInt32[Array, "..."]]]:
+    return [(name, x) for name, x in sight._asdict().items() if name != "seed"]
+
+
+def _weave(x: Array, d: int) -> Array:
+    """[B*d S/d ...] as [B S ...]: the inverse of `apart`, padding and all."""
+    rows, S, *rest = x.shape
+    return x.reshape(rows // d, d, S, *rest).swapaxes(1, 2).reshape(rows // d, S * d, *rest)

@@ -15,6 +15,7 @@ from ops.attention import longformer_attention_dense
 from ops.global_tokens import find_global_tokens, take_rows
 from ops.masks import token_groups
 from ops.sliding_window import longformer_attention, sliding_window_attention
+from ops.window import Window
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Shape:
     """What a compilation depends on; few of them, as each costs seconds."""
 
     length: int
-    window: int
+    window: int | Window
     block: int
     slots: int
     dropout: float = 0.0
@@ -35,6 +36,11 @@ SHAPES = [
     Shape(length=7, window=9, block=16, slots=2),
     Shape(length=1, window=1, block=1, slots=1),
     Shape(length=41, window=6, block=16, slots=8, dropout=0.4),
+    Shape(length=35, window=Window(5, causal=True), block=8, slots=4),
+    Shape(length=35, window=Window((2, 7), causal=True), block=16, slots=4, dropout=0.3),
+    Shape(length=43, window=Window((3, 1), dilation=(4, 1)), block=8, slots=5, dropout=0.3),
+    Shape(length=30, window=Window(2, dilation=3, causal=True), block=4, slots=3),
+    Shape(length=5, window=Window(2, dilation=9), block=4, slots=1),
 ]
 B, H, K = 2, 2, 4
 
