@@ -49,6 +49,9 @@ def _model() -> ConfigDict:
     model.dtype = "float32"  # float32 | bfloat16: type of the computation; parameters stay float32
     model.remat = False  # recompute each layer in the backward pass: less memory, about a third more time
     model.windows = (64,)  # W, tokens seen on each side, bottom layer first; one value serves all layers (longformer)
+    model.dilations = (1,)  # tokens from one seen key to the next, likewise; 1 = no gaps (longformer)
+    model.causal = False  # a token sees none after it (longformer)
+    model.implementation = "auto"  # program of the window attention: auto | those of ops/backends.py (longformer)
     model.max_global_tokens = 1  # G, most global tokens an example may have (longformer)
     return model
 

@@ -14,6 +14,7 @@ from ops.full_attention import full_attention
 from ops.global_tokens import GlobalTokens, global_attention, put_rows, take_rows
 from ops.positions import rotary
 from ops.sliding_window import sliding_window_attention
+from ops.window import Window
 
 
 class FullView(NamedTuple):
@@ -67,7 +68,7 @@ class LongformerSelfAttention(nnx.Module):
     Source: Beltagy et al. 2020, section 3.1.
     """
 
-    def __init__(self, cfg: LongformerConfig, window: int, *, rngs: nnx.Rngs):
+    def __init__(self, cfg: LongformerConfig, window: Window, *, rngs: nnx.Rngs):
         self.query = dense(cfg, cfg.width, cfg.width, rngs=rngs)
         self.key = dense(cfg, cfg.width, cfg.width, rngs=rngs)
         self.value = dense(cfg, cfg.width, cfg.width, rngs=rngs)
@@ -77,6 +78,7 @@ class LongformerSelfAttention(nnx.Module):
         self.output = dense(cfg, cfg.width, cfg.width, rngs=rngs)
         self.heads = cfg.heads
         self.window = window
+        self.implementation = cfg.implementation
         self.rate = cfg.attention_dropout_rate
 
     def __call__(
@@ -84,7 +86,8 @@ class LongformerSelfAttention(nnx.Module):
     ) -> Float[Array, "B S D"]:
         near_key, far_key = split_key(key, 2)
         q, k, v = (split_heads(project(x), self.heads) for project in (self.query, self.key, self.value))
-        q, k, how = placed(q, view.places), placed(k, view.places), {"window": self.window, "dropout_rate": self.rate}
+        q, k = placed(q, view.places), placed(k, view.places)
+        how = {"window": self.window, "dropout_rate": self.rate, "implementation": self.implementation}
         seen = sliding_window_attention(q, k, v, groups=view.groups, tokens=view.tokens, dropout_key=near_key, **how)
         if view.tokens is not None:
             seen = put_rows(seen, self._seen_by_global_tokens(x, view, far_key), view.tokens)
@@ -94,7 +97,8 @@ class LongformerSelfAttention(nnx.Module):
         self, x: Float[Array, "B S D"], view: LongformerView, key: Array | None
     ) -> Float[Array, "B G H K"]:
         q = split_heads(self.query_global(take_rows(x, view.tokens)), self.heads)
-        where = {"tokens": view.tokens, "groups": view.groups, "dropout_rate": self.rate, "dropout_key": key}
+        where = {"tokens": view.tokens, "groups": view.groups, "causal": self.window.causal}
+        where |= {"dropout_rate": self.rate, "dropout_key": key}
         if self._few(q, view):
             to_key, to_value = (
                 split_heads(each.kernel[...].astype(x.dtype), self.heads)

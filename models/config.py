@@ -5,6 +5,8 @@ import dataclasses
 import jax.numpy as jnp
 
 from errors import InputError
+from ops.backends import backend
+from ops.window import Window
 
 POSITIONS = ("learned", "sinusoidal", "rotary")
 NORMS = ("post", "pre")
@@ -84,19 +86,40 @@ class LongformerConfig(TransformerConfig):
     """Sizes of an encoder with sliding-window and global attention.
 
     `windows` holds one width per layer, in tokens to each side: a token sees `2 * window + 1` tokens with itself. (The
-    paper and transformers' `attention_window` count both sides: their 512 is 256 here.)
+    paper and transformers' `attention_window` count both sides: their 512 is 256 here.) In place of a width stands a
+    tuple of one per head where heads differ. `dilations`, if any, likewise: keys are seen that many tokens apart.
+    `causal` hides what comes after a token, also from global tokens.
     `max_global_tokens` is the most global tokens that one row may hold; arrays are sized by it.
+    `implementation` is the program of the windows: "auto" or one of `ops.backends.BACKENDS`.
 
     Source: Beltagy et al. 2020, section 3.
     """
 
-    windows: tuple[int, ...]
+    windows: tuple[int | tuple[int, ...], ...]
+    dilations: tuple[int | tuple[int, ...], ...] = ()
+    causal: bool = False
     max_global_tokens: int = 1
+    implementation: str = "auto"
 
     def __post_init__(self):
         super().__post_init__()
         if not isinstance(self.windows, tuple) or len(self.windows) != self.depth:
             raise InputError(f"windows must be a tuple of {self.depth} widths, one per layer, got {self.windows!r}")
-        for at, window in enumerate(self.windows):
-            _refuse_below(f"windows[{at}]", window, 1)
+        if not isinstance(self.dilations, tuple) or len(self.dilations) not in (0, self.depth):
+            raise InputError(f"dilations must be () or a tuple of {self.depth}, one per layer, got {self.dilations!r}")
+        for name in ("windows", "dilations"):
+            for at, value in enumerate(getattr(self, name)):
+                self._refuse_heads(f"{name}[{at}]", value)
+        backend(self.implementation)
         _refuse_below("max_global_tokens", self.max_global_tokens, 1)
+
+    def window(self, layer: int) -> Window:
+        """What the heads of a layer see nearby; the bottom layer is 0."""
+        dilation = self.dilations[layer] if self.dilations else 1
+        return Window(self.windows[layer], dilation, self.causal)
+
+    def _refuse_heads(self, key: str, value: int | tuple[int, ...]) -> None:
+        if isinstance(value, tuple) and len(value) != self.heads:
+            raise InputError(f"{key} must be one number or a tuple of {self.heads}, one per head, got {value!r}")
+        for number in value if isinstance(value, tuple) else (value,):
+            _refuse_below(key, number, 1)

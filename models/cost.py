@@ -5,6 +5,7 @@ rate is set against a chip's peak. Attention counts the pairs that it needs; blo
 """
 
 from models.config import LongformerConfig, TransformerConfig
+from ops.window import Window, windows_of_heads
 
 TRAINING = 3  # a training step costs three forward passes: the backward pass has two products for each one
 
@@ -36,7 +37,7 @@ def encoder_flops(cfg: TransformerConfig, length: int, *, global_tokens: int = 0
     dense = 2 * length * cfg.depth * _mlp_matrices(cfg) * cfg.width * cfg.mlp_width
     if not isinstance(cfg, LongformerConfig):
         return dense + cfg.depth * (_projections(cfg, 4 * length) + _pairs(cfg, length**2))
-    near = sum(_pairs(cfg, band_pairs(length, window)) for window in cfg.windows)
+    near = sum(_window_flops(cfg, length, cfg.window(layer)) for layer in range(cfg.depth))
     return dense + near + cfg.depth * (_projections(cfg, 4 * length) + _global_flops(cfg, length, global_tokens))
 
 
@@ -50,6 +51,17 @@ def band_pairs(length: int, window: int) -> int:
     """Pairs of tokens at most `window` apart in a row of `length`, each token with itself among them."""
     reach = min(window, length - 1)
     return length * (2 * reach + 1) - reach * (reach + 1)  # the two ends lack reach * (reach + 1) / 2 pairs each
+
+
+def _window_flops(cfg: LongformerConfig, length: int, window: Window) -> int:
+    """Of all heads of a layer. With dilation d each of d rows of every d-th token has a window without gaps."""
+    total = 0
+    for width, d, heads in windows_of_heads(window, cfg.heads):
+        rows = [(length + d - 1 - first) // d for first in range(min(d, length))]
+        pairs = sum(band_pairs(row, width) for row in rows)
+        seen = (pairs + length) // 2 if window.causal else pairs
+        total += 2 * 2 * seen * cfg.head_width * len(heads)
+    return total
 
 
 def _global_flops(cfg: LongformerConfig, length: int, slots: int) -> int:

@@ -21,7 +21,7 @@ class Longformer(Encoder):
     """
 
     def __init__(self, cfg: LongformerConfig, *, rngs: nnx.Rngs):
-        attentions = [LongformerSelfAttention(cfg, window, rngs=rngs) for window in cfg.windows]
+        attentions = [LongformerSelfAttention(cfg, cfg.window(layer), rngs=rngs) for layer in range(cfg.depth)]
         super().__init__(cfg, attentions, rngs=rngs)
 
     def __call__(

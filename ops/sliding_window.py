@@ -1,5 +1,6 @@
 """Sliding-window attention with global keys, in time and memory linear in the length: the Longformer's attention."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -10,6 +11,7 @@ from errors import InputError
 from ops.attention import attention_rows
 from ops.backends import backend
 from ops.dropout import seed_words
+from ops.edges import with_edges
 from ops.global_tokens import GlobalTokens, global_attention, member_mask, put_rows, take_rows
 from ops.masks import token_groups
 from ops.window import HeadWindow, Window, as_window, windows_of_heads
@@ -99,39 +101,59 @@ def longformer_attention(
 
 
 def attend(
-    scene: Scene, *, window: int | Window, dropout_rate: float, block: int, implementation: str, shift: int = 0
+    scene: Scene,
+    *,
+    window: int | Window,
+    dropout_rate: float,
+    block: int,
+    implementation: str,
+    axis: str | None = None,
 ) -> Float[Array, "B T H K"]:
-    """The attention of a scene whose first query is the token of key `shift`: heads of one window at a time."""
+    """The attention of a scene, heads of one window at a time.
+
+    Inside `jax.shard_map` over the mesh axis `axis` the scene is one device's share of the row.
+    """
     if block < 1:
         raise InputError(f"block must be at least 1 token, got {block}.")
     H = scene.q.shape[2]
     rate, causal = 0.0 if scene.sight.seed is None else dropout_rate, as_window(window).causal
     kinds = windows_of_heads(window, H)
-    run = backend(implementation)
+    run, band = backend(implementation), Band(0, 0, block, 0, rate, causal=causal)
     if len(kinds) == 1:
-        return _alike(scene, kinds[0], Band(0, 0, block, 0, rate, shift, causal), run)
+        return _alike(scene, kinds[0], band, run, axis)
     outs = []
     for kind in kinds:
         at = jnp.asarray(kind.heads)
         q, k, v, slot_k, slot_v = (x[:, :, at] for x in scene[:5])
         part = Scene(q, k, v, slot_k, slot_v, scene.sight._replace(rows=scene.sight.rows[:, at]))
-        outs.append(_alike(part, kind, Band(0, 0, block, 0, rate, shift, causal), run))
+        outs.append(_alike(part, kind, band, run, axis))
     order = sum((kind.heads for kind in kinds), ())
     return jnp.concatenate(outs, 2)[:, :, jnp.argsort(jnp.asarray(order))]
 
 
-def _alike(scene: Scene, kind: HeadWindow, band: Band, run) -> Float[Array, "B T H K"]:
+def _alike(scene: Scene, kind: HeadWindow, band: Band, run: Callable, axis: str | None) -> Float[Array, "B T H K"]:
     """Heads of one window. With dilation d, tokens d apart form rows of their own, whose windows have no gaps."""
-    T, d = scene.q.shape[1], min(kind.dilation, max(scene.k.shape[1], 1))
-    if band.shift % d:  # never for shares of a row, whose edges are whole reaches
-        raise InputError(f"a shift of {band.shift} tokens is no multiple of the dilation {d}.")
+    T = scene.q.shape[1]
+    length = T if axis is None else T * jax.lax.axis_size(axis)
+    d = min(kind.dilation, length)  # beyond it a query sees itself alone, as at it
+    width = min(kind.width, -(-length // d))
+    after = 0 if band.causal else width
+    if axis is not None:
+        scene = _with_edges(scene, width * d, after * d, axis)
     if d > 1:
         scene = _unweave(scene, d)
     B, _, H, _ = scene.q.shape
-    after = 0 if band.causal else kind.width
-    band = band._replace(before=kind.width, after=after, heads=heads_in_a_block(B, H), shift=band.shift // d)
+    shift = 0 if axis is None else width
+    band = band._replace(before=width, after=after, heads=heads_in_a_block(B, H), shift=shift)
     out = run(band, *scene)
     return _weave(out, d)[:, :T] if d > 1 else out
+
+
+def _with_edges(scene: Scene, before: int, after: int, axis: str) -> Scene:
+    k, v, keys, places = (
+        with_edges(x, before, after, axis) for x in (scene.k, scene.v, scene.sight.keys, scene.sight.key_places)
+    )
+    return scene._replace(k=k, v=v, sight=scene.sight._replace(keys=keys, key_places=places))
 
 
 def _unweave(scene: Scene, d: int) -> Scene:

@@ -103,6 +103,15 @@ def test_band_pairs_are_counted_exactly():
             assert cost.band_pairs(length, window) == (np.abs(at[:, None] - at[None]) <= window).sum()
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_dilated_and_causal_windows_of_each_head_are_counted_exactly(causal):
+    windows = {"windows": ((1, 2, 3, 40),), "dilations": ((3, 1, 2, 5),), "causal": causal}
+    cfg = config("longformer", depth=1, **windows)
+    seen = int(window_mask(23, window=cfg.window(0), heads=4).sum())
+    rest = cost.encoder_flops(config("longformer", depth=1, windows=(1,)), 23) - 4 * 32 * cost.band_pairs(23, 1)
+    assert cost.encoder_flops(cfg, 23) - rest == 4 * 8 * seen
+
+
 TINY = {"width": 8, "heads": 2, "mlp_width": 16, "max_positions": 8192}
 
 

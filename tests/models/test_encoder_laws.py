@@ -191,3 +191,17 @@ def test_rotary_positions_see_distances_alone(name):
     here, moved, stretched = states(model, ids, position_ids=places, **globals_of(name, 3, 16, 0))
     assert np.abs(here - moved).max() < 1e-3  # seen 2e-4: float32 angles near 1000
     assert np.abs(here - stretched).max() > 0.1
+
+
+def test_a_causal_longformer_with_windows_per_head_sees_no_later_token():
+    model = small("longformer", depth=1, windows=((1, 2, 3, 4),), dilations=((3, 1, 1, 2),), causal=True)
+    ids, marks = token_ids(1, 20), marked(1, 20, 0, 9)
+
+    def row(net, changed):
+        return net(changed, global_attention_mask=marks).last_hidden_state
+
+    want = jitted(model, lambda net: row(net, ids))
+    got = jitted(model, lambda net: row(net, ids.at[0, 12].add(1)))
+    moved = jnp.abs(got - want).max(-1)[0]
+    assert not moved[:12].any()
+    assert np.flatnonzero(moved).tolist() == [12, 13, 14, 15, 16, 18]
