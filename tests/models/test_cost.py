@@ -9,6 +9,7 @@ from jax.extend.core import jaxprs_in_params
 from nets import config, marked, small
 
 from models import MODELS, MaskedLM, SequenceClassifier, cost
+from ops.masks import window_mask
 
 
 def every_jaxpr(jaxpr, times=1):
