@@ -4,13 +4,17 @@ r"""RoBERTa's pretraining recipe for a Transformer or a Longformer, on local tex
         --config.data.train='books/*.txt.gz' --config.data.validation=held_out.txt
 
 Sizes: tiny (0.8 M parameters beside the embeddings; minutes on a CPU), small (4.7 M), base and large (the papers': one
-large GPU or a TPU slice for days). For base and large the optimizer is RoBERTa's (Liu et al. 2019, section 2.4, table
-9), with batches of 8,192 rows of 512 tokens; with less, shorten `steps` and lower the learning rate too.
+large GPU or a TPU slice for days). `windows=growing` doubles the Longformer's windows from the bottom layers to the
+top ones, which keep the size's own.
+
+For base and large the optimizer is RoBERTa's (Liu et al. 2019, section 2.4, table 9), with batches of 8,192 rows of 512
+tokens; with less, shorten `steps` and lower the learning rate too.
 """
 
 from configs import defaults
 from configs.argument import parse_argument
-from configs.sizes import set_size
+from configs.sizes import growing_windows, set_size
+from errors import InputError
 
 # learning rate, warm-up steps, steps, rows of 512 tokens in a batch, micro-batches
 SCHEDULES = {
@@ -22,7 +26,7 @@ SCHEDULES = {
 
 
 def get_config(argument: str = ""):
-    chosen = parse_argument(argument, sizes=tuple(SCHEDULES), model="longformer", length=0)
+    chosen = parse_argument(argument, sizes=tuple(SCHEDULES), model="longformer", length=0, windows="even")
     config = defaults.get_config()
     longformer = chosen.model == "longformer"
     length = chosen.length or (4096 if longformer and chosen.size in ("base", "large") else 512)
@@ -33,6 +37,10 @@ def get_config(argument: str = ""):
         config.model.dtype = "bfloat16"
         config.model.remat = True
         config.tokenizer.vocab_size = 50_265
+    if chosen.windows == "growing":
+        config.model.windows = growing_windows(config.model.depth, config.model.windows[-1])
+    elif chosen.windows != "even":
+        raise InputError(f"windows={chosen.windows!r} of the config argument is neither even nor growing")
     config.data.source = "files"
     config.data.length = length
     rate, warmup, steps, rows, micro_batches = SCHEDULES[chosen.size]

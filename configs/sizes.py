@@ -18,6 +18,14 @@ SIZES = {
 }
 
 
+def growing_windows(depth: int, top: int) -> tuple[int, ...]:
+    """Widths that double from `top` / 16 in the bottom layers to `top` in the top ones, an equal share of layers each.
+
+    So do the language models of Beltagy et al. 2020, section 4.1: low layers gather what is near, high ones the rest.
+    """
+    return tuple(max(1, top >> (4 - 5 * layer // depth)) for layer in range(depth))
+
+
 def set_size(config: ConfigDict, size: str, **more) -> None:
     """Gives `config.model` the sizes of that name, and any other of its keys."""
     config.model.update(SIZES[size] | more)

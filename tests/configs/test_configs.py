@@ -137,3 +137,10 @@ def test_the_argument_casts_to_the_types_of_its_defaults():
     chosen = parse_argument("big,seed=3,rate=1,name=x", sizes=("small", "big"), seed=0, rate=0.5, name="")
     assert vars(chosen) == {"size": "big", "seed": 3, "rate": 1.0, "name": "x"}
     assert isinstance(chosen.rate, float)
+
+
+def test_windows_may_grow_from_the_bottom_layer_to_the_top():
+    config = parse("--config=configs/pretrain.py:base,windows=growing")
+    assert config.model.windows == (16, 16, 16, 32, 32, 64, 64, 64, 128, 128, 256, 256)
+    with pytest.raises(InputError, match="windows='wide' of the config argument is neither even nor growing"):
+        parse("--config=configs/pretrain.py:base,windows=wide")
