@@ -1,0 +1,189 @@
+"""The sliding window on a GPU: Pallas kernels with the Triton lowering, of the meaning of `window_blocks`.
+
+A program takes one block of queries of one head and walks over the blocks of keys that its windows touch, then over the
+slots, with a running softmax (Dao et al. 2022, algorithm 1). The backward pass recomputes the weights from the saved
+log-sum-exp: once for dq in the same walk, once for dk and dv with the keys as the block and the queries as the walk.
+All queries may see a slot, so slots walk over chunks of the queries, whose sums are added outside.
+
+Arrays keep their layout [B S H K]: a block is rows of K numbers a fixed stride apart. The wrapper pads lengths to whole
+blocks (group 0, seen by nobody) and K to a power of two; a length of whole blocks and a K of 64 are not copied.
+"""
+
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax.experimental import pallas as pl
+from jax.experimental.pallas import triton as plgpu
+
+from ops.window_triton_kernels import (
+    CHUNK,
+    Keys,
+    Plan,
+    Queries,
+    attend_kernel,
+    exact,
+    keys_kernel,
+    queries_kernel,
+    slots_kernel,
+)
+
+
+def attend_by_triton(band, q, k, v, slot_k, slot_v, sight):
+    """`window_blocks.attend_in_blocks` on a GPU; `band.block` and `band.heads` are not looked at."""
+    return _attend(band, False, q, k, v, slot_k, slot_v, sight)
+
+
+def attend_by_triton_interpreted(band, q, k, v, slot_k, slot_v, sight):
+    """The same kernels, run as XLA operations on any machine: slow, for tests."""
+    return _attend(band, True, q, k, v, slot_k, slot_v, sight)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _attend(band, interpret, q, k, v, slot_k, slot_v, sight):
+    return _forward(band, interpret, q, k, v, slot_k, slot_v, sight)[0]
+
+
+def _forward(band, interpret, q, k, v, slot_k, slot_v, sight):
+    plan = _plan(band, interpret, q, k, slot_k)
+    mine, theirs, slots = _arrays(plan, q, k, v, slot_k, slot_v, sight)
+    B, T, H, K = mine.q.shape
+    out, lse = _call(
+        plan,
+        attend_kernel,
+        (T // plan.queries, 1, H, B),
+        (_tiles(mine, plan.queries), _rows(theirs), _rows(slots)),
+        (mine, theirs, slots, sight.seed),
+        [((B, T, H, K), v.dtype, plan.queries), ((B, H, T), exact(q), plan.queries)],
+    )
+    out = out[:, : q.shape[1], :, : q.shape[3]]
+    return out, (q, k, v, slot_k, slot_v, sight, out, lse)
+
+
+def _backward(band, interpret, saved, d_out):
+    q, k, v, slot_k, slot_v, sight, out, lse = saved
+    plan = _plan(band, interpret, q, k, slot_k)
+    mine, theirs, slots = _arrays(plan, q, k, v, slot_k, slot_v, sight)
+    B, T, H, K = mine.q.shape
+    # sum_s weight * d_weight = out . d_out, dropout or not. [B H T]
+    delta = (out.astype(exact(q)) * d_out.astype(exact(q))).sum(-1).swapaxes(1, 2)
+    delta = _pad(delta, {2: T})
+    mine = mine._replace(d_out=_pad(d_out.astype(q.dtype), {1: T, 3: K}), lse=lse, delta=delta)
+    blocks = T // plan.queries
+    (dq,) = _call(
+        plan,
+        queries_kernel,
+        (blocks, 1, H, B),
+        (_tiles(mine, plan.queries), _rows(theirs), _rows(slots)),
+        (mine, theirs, slots, sight.seed),
+        [((B, T, H, K), q.dtype, plan.queries)],
+    )
+    S = theirs.k.shape[1]
+    dk, dv = _call(
+        plan,
+        keys_kernel,
+        (S // plan.keys, 1, H, B),
+        (_rows(mine), _tiles(theirs, plan.keys)),
+        (mine, theirs, sight.seed),
+        [((B, S, H, K), x.dtype, plan.keys) for x in (k, v)],
+    )
+    d_slot_k, d_slot_v = jnp.zeros_like(slot_k), jnp.zeros_like(slot_v)
+    if slots is not None:
+        G, chunks = slots.k.shape[1], -(-blocks // CHUNK)
+        parts = _call(
+            plan,
+            slots_kernel,
+            (G // plan.slots, chunks, H, B),
+            (_rows(mine), _tiles(slots, plan.slots)),
+            (mine, slots, sight.seed),
+            [((B, chunks, G, H, K), exact(q), plan.slots)] * 2,
+        )
+        d_slot_k, d_slot_v = (x.sum(1).astype(k.dtype) for x in parts)
+    grads = zip((dq, dk, dv, d_slot_k, d_slot_v), (q, k, v, slot_k, slot_v), strict=True)
+    return *(grad[:, : x.shape[1], :, : x.shape[3]] for grad, x in grads), None
+
+
+_attend.defvjp(_forward, _backward)
+
+
+def _plan(band, interpret, q, k, slot_k):
+    """Blocks of at most 128 queries and 64 keys; smaller where rows are short or wide."""
+    (_, T, _, K), S, G = q.shape, k.shape[1], slot_k.shape[1]
+    wide = max(1, _power(K) * q.dtype.itemsize // 256)  # 1 up to 128 numbers of 2 bytes, 64 of 4
+    far = T + S + abs(band.shift)  # farther than any key: keeps sums of places small
+    return Plan(
+        band._replace(before=min(band.before, far), after=min(band.after, far)),
+        K**-0.5 * math.log2(math.e),
+        min(128 // wide, _power(T // 4)),
+        min(64 // wide, _power(S // 4)),
+        min(64 // wide, _power(G)),
+        interpret,
+    )
+
+
+def _power(n):
+    """The power of two from 16 up that is `n` or the next above."""
+    return max(16, pl.next_power_of_2(max(n, 1)))
+
+
+def _arrays(plan, q, k, v, slot_k, slot_v, sight):
+    """Queries, keys and slots (None: no slots), padded, without what this call does not need."""
+    T, S, G = plan.whole(q.shape[1], k.shape[1], slot_k.shape[1])
+    wide = {3: _power(q.shape[3])}
+    drops, rows, places = sight.seed is not None, None, sight.query_places
+    if drops:
+        rows = _pad(sight.rows[:, :, None] + places[:, None, :].astype(jnp.uint32), {2: T})
+    past = _pad(places, {1: T}) if plan.band.causal and G else None
+    mine = Queries(_pad(q, wide | {1: T}), _pad(sight.queries, {1: T}), past, rows)
+    k, v = (_pad(x, wide | {1: S}) for x in (k, v))
+    theirs = Keys(k, v, _pad(sight.keys, {1: S}), _pad(sight.key_places, {1: S}) if drops else None)
+    if not G:
+        return mine, theirs, None
+    k, v = (_pad(x, wide | {1: G}) for x in (slot_k, slot_v))
+    columns = _pad(sight.slot_places, {1: G}) if drops or plan.band.causal else None
+    return mine, theirs, Keys(k, v, _pad(sight.slots, {1: G}), columns)
+
+
+def _pad(x, lengths):
+    """`x` with zeros behind, so that the axes are as long as `lengths` says."""
+    if all(x.shape[axis] == length for axis, length in lengths.items()):
+        return x
+    return jnp.pad(x, [(0, lengths.get(axis, n) - n) for axis, n in enumerate(x.shape)])
+
+
+def _tiles(arrays, size):
+    """Program (n, chunk, head, example) gets block `n` of its head's rows."""
+    return jax.tree.map(lambda x: _spec(x.shape, size), arrays)
+
+
+def _rows(arrays):
+    """Each program gets all rows of its head, and loads of them what it needs."""
+    return jax.tree.map(lambda x: _spec(x.shape, None), arrays)
+
+
+def _spec(shape, size):
+    """Of [B S H K], [B chunks S H K], [B S] or [B H S]: the rows S of one head."""
+    K, S = shape[-1], shape[{2: 1, 3: 2, 4: 1, 5: 2}[len(shape)]]
+    size, at = (S, lambda n: 0) if size is None else (size, lambda n: n)
+    return {
+        2: pl.BlockSpec((None, size), lambda n, c, h, b: (b, at(n))),
+        3: pl.BlockSpec((None, None, size), lambda n, c, h, b: (b, h, at(n))),
+        4: pl.BlockSpec((None, size, None, K), lambda n, c, h, b: (b, at(n), h, 0)),
+        5: pl.BlockSpec((None, None, size, None, K), lambda n, c, h, b: (b, c, at(n), h, 0)),
+    }[len(shape)]
+
+
+def _call(plan, kernel, grid, specs, arrays, outs):
+    """Run `kernel` for outputs given as (shape, type, rows in a block). The last of `arrays` is the seed, or None."""
+    seed = None if arrays[-1] is None else pl.BlockSpec((2,), lambda n, c, h, b: (0,))
+    return pl.pallas_call(
+        partial(kernel, plan),
+        grid=grid,
+        in_specs=[*specs, seed],
+        out_specs=[_spec(shape, size) for shape, _, size in outs],
+        out_shape=[jax.ShapeDtypeStruct(shape, dtype) for shape, dtype, _ in outs],
+        compiler_params=plgpu.CompilerParams(num_warps=4, num_stages=2),
+        interpret=plan.interpret,
+        name=kernel.__name__,
+    )(*arrays)
