@@ -3,7 +3,7 @@
 A page holds `<!-- KIND:NAME key=value ... -->`, the table, and `<!-- end -->`; all between the two is generated. Kinds:
 
 - `ledger:STUDY`: the records of a study; `key=value` keeps those whose field has that value (`ledger:all`: all)
-- `speed:NAME`, `sizes:NAME`: the table of experiments/speed/results/NAME.json, experiments/sizes/results/NAME.json
+- `attention:NAME`, `speed:NAME`, `sizes:NAME`: the table of experiments/attention/results/NAME.json, and so on
 """
 
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import InputError
+from experiments.attention import page as attention_page
 from experiments.machine import ROOT
 from experiments.record import Record, read_records
 from experiments.sizes import page as sizes_page
@@ -83,4 +84,8 @@ def _results(kind: str, name: str, root: Path, page: Path) -> str:
         raise InputError(f"{path}: is not what its script writes ({error!r}); run the script again") from error
 
 
-RESULTS: dict[str, dict[str, Callable[[Any], str]]] = {"speed": speed_page.TABLES, "sizes": sizes_page.TABLES}
+RESULTS: dict[str, dict[str, Callable[[Any], str]]] = {
+    "attention": attention_page.TABLES,
+    "speed": speed_page.TABLES,
+    "sizes": sizes_page.TABLES,
+}

@@ -1,0 +1,60 @@
+"""One peer of this study in a process of its own, asked over its standard input (see experiments/speed/worker.py)."""
+
+import json
+import os
+import resource
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from experiments.attention.cases import Case
+from experiments.speed import worker as speed_worker
+
+IN_TORCH = ("transformers", "sdpa", "sdpa masked", "eager", "flex")
+
+
+def answer(case: Case, peer: Any, question: str) -> dict[str, Any]:
+    """What `question` asks of a built peer: "check", "memory", "rest", "forward", "step" or "matmul"."""
+    match question:
+        case "check":
+            results = peer.results()
+            finite = all(bool(np.isfinite(each).all()) for each in results)
+            return {"finite": finite, "values": [each.tolist() for each in results]}
+        case "memory":
+            return peer.memory()
+        case "rest":
+            return {"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
+        case "matmul":
+            return speed_worker.answer(peer, "matmul")
+    told = speed_worker.answer(SimpleNamespace(step=getattr(peer, question)), "step")
+    return told | {"seconds": told["seconds"] / case.calls}
+
+
+def build(case: Case, peer: str) -> Any:
+    if peer in IN_TORCH:
+        from experiments.attention.torch_peers import TorchPeer  # the only import of PyTorch and transformers
+
+        return TorchPeer(case, peer)
+    if peer == "products":
+        from experiments.attention.products import Products
+
+        return Products(case)
+    from experiments.attention.jax_peers import JaxPeer
+
+    return JaxPeer(case, peer)
+
+
+def main() -> None:
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a library prints must not end up among the replies
+    given = json.loads(sys.stdin.readline())
+    case = Case(**given["case"])
+    peer = build(case, given["peer"])
+    for line in sys.stdin:
+        print(json.dumps(answer(case, peer, json.loads(line)["ask"])), file=replies, flush=True)
+
+
+if __name__ == "__main__":
+    main()
