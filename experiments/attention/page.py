@@ -1,97 +1,156 @@
-"""From the JSON files that the attention scripts write to the tables of the page."""
+"""From the JSON files that the scripts of this study write to the tables of its page."""
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from experiments.speed.page import OURS, origin
+from experiments.attention.gpu_page import gpu_table
+from experiments.speed.page import origin, ratios
 from experiments.table import markdown
 
-PASSES = ("forward", "step")
+PASS_NAMES = {"forward": "forward", "step": "forward + backward"}
 
 
 def core_table(report: dict[str, Any]) -> str:
-    """A row for each peer of each case: forward, and forward with backward."""
-    header = ("case", "peer", "forward, s", "times ours", "forward + backward, s", "times ours", "GFLOP/s", "of matmul")
-    rows = []
-    for case in report["cases"]:
-        ours = case["results"][OURS]["seconds"]
-        rate = 2 * case["product"] ** 3 / statistics.median(ours["matmul"])
-        for name, result in case["results"].items():
+    """A row for each peer, pass and length."""
+    header = (
+        "case", "pass", "peer", "s: median (least to most)", "times ours", "GFLOP/s of the band",
+        "of the matmul rate", "peak MiB",
+    )  # fmt: skip
+    rows = [row for case in report["cases"] for row in core_rows(case)]
+    rates = "".join(
+        f"- {case['name']}: float32 product of {case['product']:,} x {case['product']:,} at "
+        f"{matmul_rate(case) / 1e9:.0f} GFLOP/s; largest difference between peers of the same band {_difference(case)}\n"
+        for case in report["cases"]
+    )
+    return f"{origin(report)}\n{markdown(header, rows)}\n{rates}"
+
+
+def core_rows(case: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    first = case["peers"][0]
+    for each, pass_name in PASS_NAMES.items():
+        for peer, result in case["results"].items():
             if "error" in result:
-                rows.append((case["name"], name, f"does not run: {result['error']}", *"-----"))
+                yield case["name"], pass_name, peer, f"does not run: {result['error']}", "-", "-", "-", "-"
                 continue
-            medians = {each: statistics.median(result["seconds"][each]) for each in PASSES}
-            times = {each: medians[each] / statistics.median(ours[each]) for each in PASSES}
-            speed = case["flops"]["step"] / medians["step"]
-            banded = name == OURS or name in case["same_values"]
-            rows.append(
-                (
-                    case["name"],
-                    name,
-                    f"{medians['forward']:.3f}",
-                    f"{times['forward']:.2f}",
-                    f"{medians['step']:.3f}",
-                    f"{times['step']:.2f}",
-                    f"{speed / 1e9:.0f}" if banded else "-",
-                    f"{speed / rate:.0%}" if banded else "-",
-                )
+            seconds = result["seconds"][each]
+            rate = case["flops"][each] / statistics.median(seconds)
+            # A peer that attends to all pairs does more operations than the band needs: no rate is told for it.
+            counted = peer == first or peer in case["same_values"]
+            yield (
+                case["name"],
+                pass_name,
+                peer,
+                spread(seconds, digits=4),
+                "1" if peer == first else spread(peer_ratios(case, peer, each), digits=2),
+                f"{rate / 1e9:,.0f}" if counted else "-",
+                f"{rate / matmul_rate(case):.0%}" if counted else "-",
+                f"{result['peak_mib']:,}",
             )
-    return f"{origin(report)}\n{markdown(header, rows)}"
+
+
+def peer_ratios(case: dict[str, Any], peer: str, question: str) -> list[float]:
+    """The peer's time over that of the case's first one, round by round."""
+    timed = {"ours": case["peers"][0], peer: peer}
+    return ratios(
+        {"results": {name: {"seconds": case["results"][of]["seconds"][question]} for name, of in timed.items()}}, peer
+    )
+
+
+def matmul_rate(case: dict[str, Any]) -> float:
+    """FLOP/s of the product of two square matrices, timed between the steps of the first peer."""
+    return 2 * case["product"] ** 3 / statistics.median(case["results"][case["peers"][0]]["seconds"]["matmul"])
+
+
+def spread(values: list[float], *, digits: int) -> str:
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def _difference(case: dict[str, Any]) -> str:
+    found = [result["difference"] for result in case["results"].values() if "difference" in result]
+    return f"{max(found):.0e} of the largest number" if found else "-"
+
+
+def model_table(report: dict[str, Any]) -> str:
+    """A row for each peer, and what a step takes beyond its products."""
+    results = report["results"]
+    header = ("peer", "s/step: median (least to most)", "over ours", "GFLOP/s", "of the matmul rate", "peak MiB")
+    rate = matmul_rate({"product": report["product"], "peers": ["products"], "results": results})
+    done = {"ours": report["flops"], "longformer": report["flops"], "products": report["products_flops"]}
+    case = {"peers": ["ours"], "results": results}
+    rows = [
+        (
+            peer,
+            spread(result["seconds"]["step"], digits=3),
+            "1" if peer == "ours" else spread(peer_ratios(case, peer, "step"), digits=2),
+            f"{done[peer] / statistics.median(result['seconds']['step']) / 1e9:.0f}",
+            f"{done[peer] / statistics.median(result['seconds']['step']) / rate:.0%}",
+            f"{result['peak_mib']:,}",
+        )
+        for peer, result in results.items()
+        if "error" not in result
+    ]
+    failed = "".join(f"- {peer} does not run: {result['error']}\n" for peer, result in results.items() if "error" in result)
+    ours = statistics.median(results["ours"]["seconds"]["step"])
+    alone = statistics.median(ours / theirs for ours, theirs in zip(
+        results["ours"]["seconds"]["step"], results["products"]["seconds"]["step"], strict=True))  # fmt: skip
+    verdict = (
+        f"- a step takes {alone:.2f} times as long as its matrix products alone ({report['products_flops'] / 1e9:.0f} "
+        f"GFLOP in the blocks' shapes), and {ours * rate / report['flops']:.2f} times as long as the "
+        f"{report['flops'] / 1e9:.0f} GFLOP that it needs at the machine's matmul rate, {rate / 1e9:.0f} GFLOP/s\n"
+    )
+    return f"{origin(report)}\n{markdown(header, rows)}\n{failed}{verdict}"
 
 
 def scaling_table(report: dict[str, Any]) -> str:
-    """A row for each length: seconds of each peer, and what the compiler plans."""
-    names = list(report["cases"][0]["results"])
-    header = ("tokens", *(f"{name}, s" for name in names), "ours, MiB planned", "dense, MiB planned")
-    rows = []
-    for case in report["cases"]:
-        done = (case["results"].get(name, {}) for name in names)
-        seconds = (f"{statistics.median(each['seconds']['step']):.3f}" if "seconds" in each else "-" for each in done)
-        planned = (f"{case['temporary_bytes'][name] / 2**20:,.0f}" for name in (OURS, "dense"))
-        rows.append((f"{case['length']:,}", *seconds, *planned))
-    return f"{origin(report)}\n{markdown(header, rows)}"
-
-
-def parallel_table(report: dict[str, Any]) -> str:
-    """A row for each length and number of devices."""
-    header = ("tokens", "devices", "largest error", "MiB a device", "edges sent, KiB", "gathered and summed, KiB")
-    rows = []
-    for case in report["cases"]:
-        sent = case["collectives"]
-        edges = sent.get("collective-permute", {"bytes": 0})["bytes"]
-        rest = sum(each["bytes"] for each in sent.values()) - edges
-        rows.append(
-            (
-                f"{case['tokens']:,}",
-                str(case["devices"]),
-                f"{case['error']:.0e}",
-                f"{case['bytes_per_device'] / 2**20:.1f}",
-                f"{edges / 1024:,.1f}",
-                f"{rest / 1024:,.1f}",
-            )
+    """A row for each length; of each peer its time and its memory."""
+    peers = list(dict.fromkeys(point["peer"] for point in report["points"]))
+    by_key = {(point["length"], point["peer"]): point for point in report["points"]}
+    header = ("tokens", *(f"{peer}: {what}" for what in ("s", "temporary GiB", "growth GiB") for peer in peers))
+    rows = [
+        (
+            f"{length:,}",
+            *(_told(by_key.get((length, peer), {}), "seconds", 1) for peer in peers),
+            *(_told(by_key.get((length, peer), {}), "temporary_bytes", 2**30) for peer in peers),
+            *(_told(by_key.get((length, peer), {}), "growth_bytes", 2**30) for peer in peers),
         )
-    return f"{origin(report)}\n{markdown(header, rows)}"
+        for length in dict.fromkeys(point["length"] for point in report["points"])
+    ]
+    skipped = "".join(f"- {p['peer']} at {p['length']:,} tokens: {p['skipped']}\n" for p in report["points"] if p["skipped"])
+    return f"{origin(report)}\n{markdown(header, rows)}\n{skipped}"
+
+
+def _told(point: dict[str, Any], key: str, unit: float) -> str:
+    value = point.get(key)
+    if value is None:
+        return "-"
+    return f"{statistics.median(value) if isinstance(value, list) else value / unit:.3g}"
 
 
 def long_row_table(report: dict[str, Any]) -> str:
-    """One row: the long one."""
-    header = ("tokens", "layers", "forward + backward, s", "peak of the process, GiB", "planned, GiB", "loss", "finite")
-    row = (
-        f"{report['tokens']:,}",
-        str(report["depth"]),
-        f"{report['seconds'][-1]:.0f}",
-        f"{report['peak_mib'] / 1024:.1f}",
-        f"{report['temporary_bytes'] / 2**30:.1f}",
-        f"{report['loss']:.3f}",
-        "yes" if report["finite"] else "no",
-    )
-    return f"{origin(report)}\n{markdown(header, [row])}"
+    """A row for each length that was run."""
+    header = ("tokens", "parameters (M)", "predicted", "TFLOP needed", "s, compiled", "s to compile", "peak GiB", "compiler's GiB", "loss")  # fmt: skip
+    rows = [
+        (
+            f"{run['tokens']:,}",
+            f"{run['parameters'] / 1e6:.1f}",
+            f"{run['predicted']:,}",
+            f"{run['flops'] / 1e12:.1f}",
+            "does not fit" if run["seconds"] is None else f"{run['seconds']:.0f}",
+            f"{run['compile_seconds']:.0f}",
+            "-" if run["peak_bytes"] is None else f"{run['peak_bytes'] / 2**30:.1f}",
+            f"{run['planned_bytes'] / 2**30:.1f}",
+            "-" if run["loss"] is None else f"{run['loss']:.3f}",
+        )
+        for run in report["runs"]
+    ]
+    return f"{origin(report)}\n{markdown(header, rows)}"
 
 
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "core": core_table,
+    "model": model_table,
     "scaling": scaling_table,
-    "parallel": parallel_table,
     "long_row": long_row_table,
+    "gpu": gpu_table,
 }
