@@ -4,7 +4,6 @@ import statistics
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from experiments.attention.gpu_page import gpu_table
 from experiments.speed.page import origin, ratios
 from experiments.table import markdown
 
@@ -20,7 +19,8 @@ def core_table(report: dict[str, Any]) -> str:
     rows = [row for case in report["cases"] for row in core_rows(case)]
     rates = "".join(
         f"- {case['name']}: float32 product of {case['product']:,} x {case['product']:,} at "
-        f"{matmul_rate(case) / 1e9:.0f} GFLOP/s; largest difference between peers of the same band {_difference(case)}\n"
+        f"{matmul_rate(case) / 1e9:.0f} GFLOP/s; largest difference between peers of the same band "
+        f"{_difference(case)}\n"
         for case in report["cases"]
     )
     return f"{origin(report)}\n{markdown(header, rows)}\n{rates}"
@@ -71,86 +71,71 @@ def _difference(case: dict[str, Any]) -> str:
     return f"{max(found):.0e} of the largest number" if found else "-"
 
 
-def model_table(report: dict[str, Any]) -> str:
-    """A row for each peer, and what a step takes beyond its products."""
-    results = report["results"]
-    header = ("peer", "s/step: median (least to most)", "over ours", "GFLOP/s", "of the matmul rate", "peak MiB")
-    rate = matmul_rate({"product": report["product"], "peers": ["products"], "results": results})
-    done = {"ours": report["flops"], "longformer": report["flops"], "products": report["products_flops"]}
-    case = {"peers": ["ours"], "results": results}
-    rows = [
-        (
-            peer,
-            spread(result["seconds"]["step"], digits=3),
-            "1" if peer == "ours" else spread(peer_ratios(case, peer, "step"), digits=2),
-            f"{done[peer] / statistics.median(result['seconds']['step']) / 1e9:.0f}",
-            f"{done[peer] / statistics.median(result['seconds']['step']) / rate:.0%}",
-            f"{result['peak_mib']:,}",
-        )
-        for peer, result in results.items()
-        if "error" not in result
-    ]
-    failed = "".join(f"- {peer} does not run: {result['error']}\n" for peer, result in results.items() if "error" in result)
-    ours = statistics.median(results["ours"]["seconds"]["step"])
-    alone = statistics.median(ours / theirs for ours, theirs in zip(
-        results["ours"]["seconds"]["step"], results["products"]["seconds"]["step"], strict=True))  # fmt: skip
-    verdict = (
-        f"- a step takes {alone:.2f} times as long as its matrix products alone ({report['products_flops'] / 1e9:.0f} "
-        f"GFLOP in the blocks' shapes), and {ours * rate / report['flops']:.2f} times as long as the "
-        f"{report['flops'] / 1e9:.0f} GFLOP that it needs at the machine's matmul rate, {rate / 1e9:.0f} GFLOP/s\n"
-    )
-    return f"{origin(report)}\n{markdown(header, rows)}\n{failed}{verdict}"
-
-
 def scaling_table(report: dict[str, Any]) -> str:
-    """A row for each length; of each peer its time and its memory."""
-    peers = list(dict.fromkeys(point["peer"] for point in report["points"]))
-    by_key = {(point["length"], point["peer"]): point for point in report["points"]}
-    header = ("tokens", *(f"{peer}: {what}" for what in ("s", "temporary GiB", "growth GiB") for peer in peers))
+    """A row for each length; of each peer its time, the peak of its process, and what the compiler plans for it."""
+    names = list(dict.fromkeys(name for case in report["cases"] for name in case["results"]))
+    planned = list(dict.fromkeys(name for case in report["cases"] for name in case["temporary_bytes"]))
+    header = (
+        "tokens",
+        *(f"{name}: s" for name in names),
+        *(f"{name}: peak MiB" for name in names),
+        *(f"{name}: planned MiB" for name in planned),
+    )
     rows = [
         (
-            f"{length:,}",
-            *(_told(by_key.get((length, peer), {}), "seconds", 1) for peer in peers),
-            *(_told(by_key.get((length, peer), {}), "temporary_bytes", 2**30) for peer in peers),
-            *(_told(by_key.get((length, peer), {}), "growth_bytes", 2**30) for peer in peers),
+            f"{case['length']:,}",
+            *(
+                _told(case["results"].get(name), lambda r: f"{statistics.median(r['seconds']['step']):.3g}")
+                for name in names
+            ),
+            *(_told(case["results"].get(name), lambda r: f"{r['peak_mib']:,}") for name in names),
+            *(_told(case["temporary_bytes"].get(name), lambda size: f"{size / 2**20:,.0f}") for name in planned),
         )
-        for length in dict.fromkeys(point["length"] for point in report["points"])
+        for case in report["cases"]
     ]
-    skipped = "".join(f"- {p['peer']} at {p['length']:,} tokens: {p['skipped']}\n" for p in report["points"] if p["skipped"])
-    return f"{origin(report)}\n{markdown(header, rows)}\n{skipped}"
+    return f"{origin(report)}\n{markdown(header, rows)}"
 
 
-def _told(point: dict[str, Any], key: str, unit: float) -> str:
-    value = point.get(key)
-    if value is None:
-        return "-"
-    return f"{statistics.median(value) if isinstance(value, list) else value / unit:.3g}"
+def _told(found: Any, tell: Callable[[Any], str]) -> str:
+    """`-` for a peer that had left, or could not run."""
+    return "-" if found is None or (isinstance(found, dict) and "error" in found) else tell(found)
 
 
 def long_row_table(report: dict[str, Any]) -> str:
-    """A row for each length that was run."""
-    header = ("tokens", "parameters (M)", "predicted", "TFLOP needed", "s, compiled", "s to compile", "peak GiB", "compiler's GiB", "loss")  # fmt: skip
+    """One row: what a step over the long row took."""
+    header = ("tokens", "layers", "s", "compiler's plan, GiB", "peak of the process, GiB", "loss", "gradients")
+    row = (
+        f"{report['tokens']:,}",
+        str(report["depth"]),
+        f"{statistics.median(report['seconds']):.0f}",
+        f"{report['temporary_bytes'] / 2**30:.1f}",
+        f"{report['peak_mib'] / 1024:.1f}",
+        f"{report['loss']:.3f}",
+        "finite" if report["finite"] else "not finite",
+    )
+    return f"{origin(report)}\n{markdown(header, [row])}"
+
+
+def parallel_table(report: dict[str, Any]) -> str:
+    """A row for each length and number of devices."""
+    kinds = list(dict.fromkeys(kind for case in report["cases"] for kind in case["collectives"]))
+    header = ("tokens", "devices", "largest error", *(f"{kind}, bytes" for kind in kinds), "MiB per device")
     rows = [
         (
-            f"{run['tokens']:,}",
-            f"{run['parameters'] / 1e6:.1f}",
-            f"{run['predicted']:,}",
-            f"{run['flops'] / 1e12:.1f}",
-            "does not fit" if run["seconds"] is None else f"{run['seconds']:.0f}",
-            f"{run['compile_seconds']:.0f}",
-            "-" if run["peak_bytes"] is None else f"{run['peak_bytes'] / 2**30:.1f}",
-            f"{run['planned_bytes'] / 2**30:.1f}",
-            "-" if run["loss"] is None else f"{run['loss']:.3f}",
+            f"{case['tokens']:,}",
+            str(case["devices"]),
+            f"{case['error']:.0e} of {case['largest_value']:.1f}",
+            *(_told(case["collectives"].get(kind), lambda sent: f"{sent['bytes']:,}") for kind in kinds),
+            f"{case['bytes_per_device'] / 2**20:.0f}",
         )
-        for run in report["runs"]
+        for case in report["cases"]
     ]
     return f"{origin(report)}\n{markdown(header, rows)}"
 
 
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "core": core_table,
-    "model": model_table,
     "scaling": scaling_table,
     "long_row": long_row_table,
-    "gpu": gpu_table,
+    "parallel": parallel_table,
 }
