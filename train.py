@@ -74,10 +74,8 @@ def build(config, directory: Path, source) -> loop.Run:
 
 
 def model_sizes(config, net_config: type):
-    """The net's own frozen dataclass from the config's model section; one window serves all layers."""
+    """The net's own frozen dataclass from the config's model section."""
     values = config.model.to_dict() | {"vocab_size": config.tokenizer.vocab_size}
-    for name in ("windows", "dilations"):
-        values[name] *= values["depth"] if len(values[name]) == 1 else 1
     sizes = net_config(**{field.name: values[field.name] for field in dataclasses.fields(net_config)})
     if sizes.positions == "learned" and config.data.length > sizes.max_positions:
         raise InputError(

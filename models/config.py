@@ -85,9 +85,10 @@ class TransformerConfig:
 class LongformerConfig(TransformerConfig):
     """Sizes of an encoder with sliding-window and global attention.
 
-    `windows` holds one width per layer, in tokens to each side: a token sees `2 * window + 1` tokens with itself. (The
-    paper and transformers' `attention_window` count both sides: their 512 is 256 here.) In place of a width stands a
-    tuple of one per head where heads differ. `dilations`, if any, likewise: keys are seen that many tokens apart.
+    `windows` holds one width per layer, bottom layer first, or one for all: tokens to each side, so that a token sees
+    `2 * window + 1` with itself. (The paper and transformers' `attention_window` count both sides: their 512 is 256
+    here.) In place of a width stands a tuple of one per head where heads differ. `dilations` likewise: keys are seen
+    that many tokens apart.
     `causal` hides what comes after a token, also from global tokens.
     `max_global_tokens` is the most global tokens that one row may hold; arrays are sized by it.
     `implementation` is the program of the windows: "auto" or one of `ops.backends.BACKENDS`.
@@ -96,27 +97,26 @@ class LongformerConfig(TransformerConfig):
     """
 
     windows: tuple[int | tuple[int, ...], ...]
-    dilations: tuple[int | tuple[int, ...], ...] = ()
+    dilations: tuple[int | tuple[int, ...], ...] = (1,)
     causal: bool = False
     max_global_tokens: int = 1
     implementation: str = "auto"
 
     def __post_init__(self):
         super().__post_init__()
-        if not isinstance(self.windows, tuple) or len(self.windows) != self.depth:
-            raise InputError(f"windows must be a tuple of {self.depth} widths, one per layer, got {self.windows!r}")
-        if not isinstance(self.dilations, tuple) or len(self.dilations) not in (0, self.depth):
-            raise InputError(f"dilations must be () or a tuple of {self.depth}, one per layer, got {self.dilations!r}")
         for name in ("windows", "dilations"):
-            for at, value in enumerate(getattr(self, name)):
+            values = getattr(self, name)
+            if not isinstance(values, tuple) or len(values) not in (1, self.depth):
+                raise InputError(f"{name} must be a tuple of {self.depth}, one per layer, or of one, got {values!r}")
+            for at, value in enumerate(values):
                 self._refuse_heads(f"{name}[{at}]", value)
+            object.__setattr__(self, name, values * (self.depth // len(values)))
         backend(self.implementation)
         _refuse_below("max_global_tokens", self.max_global_tokens, 1)
 
     def window(self, layer: int) -> Window:
         """What the heads of a layer see nearby; the bottom layer is 0."""
-        dilation = self.dilations[layer] if self.dilations else 1
-        return Window(self.windows[layer], dilation, self.causal)
+        return Window(self.windows[layer], self.dilations[layer], self.causal)
 
     def _refuse_heads(self, key: str, value: int | tuple[int, ...]) -> None:
         if isinstance(value, tuple) and len(value) != self.heads:

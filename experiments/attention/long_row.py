@@ -32,7 +32,7 @@ def config(tokens: int, depth: int) -> LongformerConfig:
         max_positions=tokens,
         dropout_rate=0.0,
         attention_dropout_rate=0.0,
-        windows=(256,) * depth,
+        windows=(256,),
         remat=True,
     )
 

@@ -62,8 +62,7 @@ def model_config(model: str, size: str, length: int) -> TransformerConfig:
     """The size's own numbers, learned positions up to `length`, dropout and the rest as in configs/defaults.py."""
     config_type, _ = MODELS[model]
     values = defaults.get_config().model.to_dict() | SIZES[size]
-    values |= {"vocab_size": VOCABULARIES[size], "max_positions": length, "max_global_tokens": 1}
-    values["windows"] = (WINDOWS[size],) * values["depth"]
+    values |= {"vocab_size": VOCABULARIES[size], "max_positions": length, "windows": (WINDOWS[size],)}
     return config_type(**{field.name: values[field.name] for field in dataclasses.fields(config_type)})
 
 

@@ -80,10 +80,10 @@ def test_sizes_that_make_no_net_are_refused(changes, told):
     ("changes", "told"),
     [
         ({"depth": 2, "windows": (3, 0)}, r"windows\[1\] must be a whole number of at least 1, got 0"),
-        ({"depth": 2, "windows": (3,)}, r"windows must be a tuple of 2 widths, one per layer, got \(3,\)"),
+        ({"depth": 3, "windows": (3, 5)}, r"windows must be a tuple of 3, one per layer, or of one, got \(3, 5\)"),
         ({"windows": ((3, 2),)}, r"windows\[0\] must be one number or a tuple of 4, one per head, got \(3, 2\)"),
         ({"dilations": (0,)}, r"dilations\[0\] must be a whole number of at least 1, got 0"),
-        ({"dilations": (1, 2)}, r"dilations must be \(\) or a tuple of 1, one per layer"),
+        ({"dilations": (1, 2)}, "dilations must be a tuple of 1, one per layer, or of one"),
         ({"implementation": "cuda"}, "implementation='cuda' is not one of auto, xla"),
         ({"max_global_tokens": 0}, "max_global_tokens must be a whole number of at least 1"),
     ],
