@@ -9,6 +9,7 @@ from experiments.speed.cases import HEADS, OURS, WIDTH, WINDOW
 
 HEAD_WIDTH = WIDTH // HEADS  # 64
 PRODUCT = 2048  # the machine's rate is that of a product of two square matrices of this side
+PRODUCTS = 20  # such products are sent off together
 SAMPLES = 256  # numbers of each result that peers are compared by
 
 
@@ -27,7 +28,7 @@ class Case:
     window: int = WINDOW  # one-sided
     dtype: str = "float32"
     tolerance: float = 1e-5
-    calls: int = 1  # steps timed together: on an accelerator one alone would be mostly waiting
+    calls: int = 1  # steps sent off together: on an accelerator one alone would be mostly waiting
     product: int = PRODUCT
     device: str = "cpu"
 
@@ -41,6 +42,33 @@ CORE = (
     Case("1x16384", 16384, (OURS, *BANDED, "sdpa"), same_values=BANDED),  # eager: 12 GiB for each array of scores
 )
 SMOKE = (dataclasses.replace(CORE[0], name="smoke", length=1024),)
+
+# On a GPU. A bfloat16 number has 8 bits: each rounds off up to 0.4 %, and peers round at different places.
+GPU_BAND = ("ours triton", "flex")
+GPU = Case(
+    "16x4096",
+    4096,
+    ("ours xla", *GPU_BAND, "sdpa"),
+    same_values=GPU_BAND,
+    rows=16,
+    dtype="bfloat16",
+    tolerance=3e-2,
+    calls=20,
+    product=8192,
+    device="gpu",
+)
+GPU_SMOKE = dataclasses.replace(
+    GPU,
+    name="smoke",
+    length=256,
+    peers=("ours xla", "ours triton_interpreted", "flex", "sdpa"),
+    same_values=("ours triton_interpreted", "flex"),
+    rows=1,
+    window=32,
+    calls=2,
+    product=256,
+    device="cpu",
+)
 
 
 def inputs(case: Case) -> tuple[np.ndarray, ...]:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from functools import cached_property, partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from experiments.attention.cases import Case, inputs, places
+from experiments.attention.cases import HEAD_WIDTH, HEADS, PRODUCTS, Case, inputs, places
+from experiments.attention.device import peak_bytes, product, square_factors, wait
 from experiments.attention.prototype import prototype
 from ops.attention import dot_product_attention
 from ops.sliding_window import sliding_window_attention
@@ -23,6 +23,23 @@ def core(case: Case, peer: str) -> Callable:
     return partial(sliding_window_attention, window=case.window, implementation=options[0] if options else "auto")
 
 
+def planned_bytes(case: Case, peer: str) -> int:
+    """What the compiler plans for forward and backward, beside arguments and results; nothing is run."""
+    like = jax.ShapeDtypeStruct((case.rows, case.length, HEADS, HEAD_WIDTH), case.dtype)
+    return _both_ways(core(case, peer)).lower(*[like] * 4).compile().memory_analysis().temp_size_in_bytes
+
+
+def _both_ways(attend: Callable) -> Callable:
+    """(q, k, v, gradient) -> the output and the gradients of q, k and v."""
+
+    @jax.jit
+    def step(q, k, v, up):
+        out, pull = jax.vjp(attend, q, k, v)
+        return out, *pull(up)
+
+    return step
+
+
 class JaxPeer:
     """Compiled when first asked; each call of `forward` or `step` (forward and backward) waits for its results."""
 
@@ -31,8 +48,6 @@ class JaxPeer:
             raise RuntimeError("JAX sees no GPU")
         self._case, self._core = case, core(case, peer)
         self._inputs = tuple(jax.device_put(x.astype(case.dtype)) for x in inputs(case))
-        self._factors = tuple(jnp.ones((case.product, case.product), case.dtype) for _ in range(2))
-        self._product = jax.jit(jnp.matmul)
 
     @cached_property
     def _forward(self):
@@ -40,31 +55,25 @@ class JaxPeer:
 
     @cached_property
     def _step(self):
-        def step(q, k, v, up):
-            out, pull = jax.vjp(self._core, q, k, v)
-            return out, *pull(up)
+        return _both_ways(self._core).lower(*self._inputs).compile()
 
-        return jax.jit(step).lower(*self._inputs).compile()
+    @cached_property
+    def _factors(self):
+        return square_factors(self._case.product, self._case.dtype)
 
     def forward(self) -> None:
-        self._wait(self._forward, self._inputs[:3])
+        wait(self._forward, self._inputs[:3], self._case.calls)
 
     def step(self) -> None:
-        self._wait(self._step, self._inputs)
+        wait(self._step, self._inputs, self._case.calls)
 
     def matmul(self) -> None:
-        jax.block_until_ready(self._product(*self._factors))
+        wait(product, self._factors, PRODUCTS)
 
-    def memory(self) -> dict[str, int]:
-        """What the compiler plans for forward and backward, beside arguments and results."""
-        return {"temporary_bytes": self._step.memory_analysis().temp_size_in_bytes}
+    def device_peak_bytes(self) -> int:
+        return peak_bytes()
 
     def results(self) -> list[np.ndarray]:
         """The output and the gradients of q, k and v, at the compared places."""
         at = places(self._case)
         return [np.asarray(x.reshape(-1)[at], np.float32) for x in self._step(*self._inputs)]
-
-    def _wait(self, work: Callable, arguments: tuple[jax.Array, ...]) -> None:
-        for _ in range(self._case.calls):
-            result = work(*arguments)
-        jax.block_until_ready(result)

@@ -2,8 +2,8 @@
 
     python -m experiments.attention.long_row --out=experiments/attention/results/long_row.json
 
-Longformer-base (12 layers, 768 wide, one-sided window 256), float32, every layer recomputed in the backward pass, the
-first token global, a tied masked-LM head at 15 % of the places of the first 4,096 tokens.
+Longformer-base (12 layers, 768 wide, one-sided window 256), every layer recomputed in the backward pass, the first
+token global, a tied masked-LM head at 15 % of the places of the first 4,096 tokens.
 """
 
 import argparse
@@ -17,12 +17,14 @@ import numpy as np
 from flax import nnx
 
 from experiments import machine
+from experiments.attention.device import peak_bytes
 from models import Longformer, LongformerConfig
+from models.config import DTYPES
 
 VOCAB, PREDICTED = 50_265, 614
 
 
-def config(tokens: int, depth: int) -> LongformerConfig:
+def config(tokens: int, depth: int, dtype: str, implementation: str) -> LongformerConfig:
     return LongformerConfig(
         vocab_size=VOCAB,
         width=768,
@@ -34,12 +36,14 @@ def config(tokens: int, depth: int) -> LongformerConfig:
         attention_dropout_rate=0.0,
         windows=(256,),
         remat=True,
+        dtype=dtype,
+        implementation=implementation,
     )
 
 
-def measure(tokens: int, depth: int, calls: int) -> dict:
-    """Seconds of each call, the loss, and the memory: the compiler's plan and the process's peak."""
-    graph, params = nnx.split(Longformer(config(tokens, depth), rngs=nnx.Rngs(0)))
+def measure(tokens: int, *, depth: int, calls: int, dtype: str, implementation: str) -> dict:
+    """Seconds of each call, the loss, and the memory: the compiler's plan, and the peaks of process and device."""
+    graph, params = nnx.split(Longformer(config(tokens, depth, dtype, implementation), rngs=nnx.Rngs(0)))
     rng = np.random.default_rng(0)
     ids = jnp.asarray(rng.integers(0, VOCAB, (1, tokens)), jnp.int32)
     marks = jnp.zeros((1, tokens), jnp.int32).at[:, 0].set(1)
@@ -62,11 +66,14 @@ def measure(tokens: int, depth: int, calls: int) -> dict:
     return {
         "tokens": tokens,
         "depth": depth,
+        "dtype": dtype,
+        "implementation": implementation,
         "seconds": seconds,
         "loss": float(value),
         "finite": all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(gradient)),
         "temporary_bytes": memory.temp_size_in_bytes,
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "device_peak_bytes": peak_bytes(),
     }
 
 
@@ -76,9 +83,14 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=65_536)
     parser.add_argument("--depth", type=int, default=12, help="layers")
     parser.add_argument("--calls", type=int, default=1, help="times to run the compiled program")
+    parser.add_argument("--dtype", default="float32", choices=DTYPES, help="type of the computation")
+    parser.add_argument(
+        "--implementation", default="auto", help="program of the windows: auto | those of ops/backends.py"
+    )
     given = parser.parse_args()
     told = machine.provenance("python -m experiments.attention.long_row", ("jax", "jaxlib", "flax"))
-    told |= measure(given.tokens, given.depth, given.calls)
+    how = {"dtype": given.dtype, "implementation": given.implementation}
+    told |= measure(given.tokens, depth=given.depth, calls=given.calls, **how)
     print(told)
     if given.out:
         machine.write_results(given.out, told)

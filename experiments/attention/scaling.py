@@ -3,8 +3,9 @@
     python -m experiments.attention.scaling --out=experiments/attention/results/scaling.json
 
 Forward and backward, float32, one row, 12 heads of 64, one-sided window 256. Peers take turns at each length. Memory
-is what the compiler plans beside arguments and results (JAX), and the peak of the peer's process (all). A peer leaves
-when, by the figures of the shorter length, a step would take over a minute or more than 8 GiB.
+is the peak of the peer's process, and of JAX's two what the compiler plans beside arguments and results, which needs no
+run and so goes on to the last length. A peer leaves when, by the figures of the shorter length, a step would take over
+a minute or its process more than 8 GiB.
 """
 
 import argparse
@@ -14,25 +15,28 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from experiments import machine
 from experiments.attention.cases import OURS, Case
-from experiments.attention.jax_peers import JaxPeer
+from experiments.attention.jax_peers import planned_bytes
 from experiments.attention.turns import PeerWorker, take_turns
 from experiments.speed.encoder import PACKAGES
 
 LENGTHS = tuple(1024 * 2**n for n in range(7))
 MOST_SECONDS, MOST_MIB = 60, 8 * 1024
-GROWTH = {OURS: 2, "transformers": 2, "dense": 4}  # of the time, from a length to its double
+DENSE = "dense"
+GROWTH = {OURS: 2, "transformers": 2, DENSE: 4}  # of time and memory, from a length to its double
+COLOURS = {OURS: "tab:blue", "transformers": "tab:orange", DENSE: "tab:green"}
 
 
 def measure(length: int, peers: tuple[str, ...], rounds: int) -> dict[str, Any]:
     case = Case(f"1x{length}", length, peers)
     starts = {name: partial(PeerWorker, case, name) for name in peers}
     results = take_turns(starts, dict.fromkeys(peers, ("step",)), rounds=rounds, warm_up=1)
-    for name in results.keys() & {OURS, "dense"}:
-        results[name].pop("values", None)
-    planned = {name: JaxPeer(case, name).memory()["temporary_bytes"] for name in (OURS, "dense")}
-    return {"length": length, "results": results, "temporary_bytes": planned}
+    for result in results.values():
+        result.pop("values", None)
+    return {"length": length, "results": results, "temporary_bytes": {p: planned_bytes(case, p) for p in (OURS, DENSE)}}
 
 
 def staying(case: dict[str, Any]) -> tuple[str, ...]:
@@ -47,37 +51,52 @@ def staying(case: dict[str, Any]) -> tuple[str, ...]:
     return tuple(stay)
 
 
-def lines(report: dict[str, Any], kind: str) -> dict[str, list[tuple[int, float]]]:
-    """(tokens, seconds or MiB) of each line of a plot."""
-    drawn: dict[str, list[tuple[int, float]]] = {}
+def lines(report: dict[str, Any], kind: str) -> dict[tuple[str, str], list[tuple[int, float]]]:
+    """(tokens, seconds or MiB) of each line of a plot, by the peer and what of it is drawn."""
+    drawn: dict[tuple[str, str], list[tuple[int, float]]] = {}
     for case in report["cases"]:
         for name, result in case["results"].items():
             if "seconds" in result:
                 value = statistics.median(result["seconds"]["step"]) if kind == "time" else result["peak_mib"]
-                label = name if kind == "time" else f"{name}: peak of the process"
-                drawn.setdefault(label, []).append((case["length"], value))
+                drawn.setdefault((name, "step" if kind == "time" else "process"), []).append((case["length"], value))
         if kind == "memory":
             for name, size in case["temporary_bytes"].items():
-                drawn.setdefault(f"{name}: compiler's plan", []).append((case["length"], size / 2**20))
+                drawn.setdefault((name, "planned"), []).append((case["length"], size / 2**20))
     return drawn
 
 
 def draw(report: dict[str, Any], folder: Path) -> None:
-    """time.png and memory.png: a line for each peer, both axes logarithmic."""
+    """time.png and memory.png: lines of each peer, both axes logarithmic."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, NullLocator
 
-    for kind, unit in (("time", "seconds"), ("memory", "MiB")):
-        figure = Figure(figsize=(6, 4), layout="constrained")
+    folder.mkdir(parents=True, exist_ok=True)
+    lengths = [case["length"] for case in report["cases"]]
+    for kind, base, told in (("time", 10, seconds_told), ("memory", 2, mebibytes_told)):
+        figure = Figure(figsize=(7, 5), layout="constrained")
         axes = figure.subplots()
-        for name, line in lines(report, kind).items():
-            axes.plot(*zip(*line, strict=True), marker="o", label=name)
-        axes.set(xscale="log", yscale="log", xlabel="tokens", ylabel=unit)
-        axes.set_title("attention, forward + backward, 12 heads of 64, window 256")
-        axes.set_xticks(LENGTHS, [f"{length // 1024}k" for length in LENGTHS], minor=False)
-        axes.minorticks_off()
+        for (peer, what), line in lines(report, kind).items():
+            style = {"linestyle": "--", "marker": "s", "markersize": 4} if what == "planned" else {"marker": "o"}
+            label = peer if kind == "time" else f"{peer}: {what}"
+            axes.plot(*zip(*line, strict=True), color=COLOURS[peer], label=label, **style)
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log", base=base)
+        axes.set_xticks(lengths, [f"{length // 1024}k" for length in lengths])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(FuncFormatter(told))
+        axes.set(xlabel="tokens in the row", ylabel=kind)
+        axes.set_title("attention alone, forward and backward: 12 heads of 64, window 256", fontsize="medium")
         axes.grid(alpha=0.3)
-        axes.legend()
+        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize="small")
         figure.savefig(folder / f"{kind}.png", dpi=120)
+
+
+def seconds_told(seconds: float, _: int) -> str:
+    return f"{seconds:g} s" if seconds >= 1 else f"{1000 * seconds:g} ms"
+
+
+def mebibytes_told(size: float, _: int) -> str:
+    return f"{size / 2**20:g} TiB" if size >= 2**20 else f"{size / 2**10:g} GiB" if size >= 2**10 else f"{size:g} MiB"
 
 
 def main() -> None:
@@ -86,13 +105,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="rounds per length, after the warm-up")
     parser.add_argument("--longest", type=int, default=LENGTHS[-1], help="tokens")
     given = parser.parse_args()
+    jax.config.update("jax_platforms", "cpu")  # the plans are this process's, and all peers are on the processor
     cases: list[dict[str, Any]] = []
     report = machine.provenance("python -m experiments.attention.scaling", PACKAGES) | {"cases": cases}
     peers = tuple(GROWTH)
     for length in (each for each in LENGTHS if each <= given.longest):
         cases.append(measure(length, peers, given.rounds))
-        for result in cases[-1]["results"].values():
-            result.pop("values", None)
         peers = staying(cases[-1])
         print(length, {n: r.get("seconds") or r for n, r in cases[-1]["results"].items()}, file=sys.stderr)
         if given.out:

@@ -83,7 +83,6 @@ class TorchPeer:
         dtype = getattr(torch, case.dtype)
         *qkv, self._up = (torch.from_numpy(x).to(device, dtype) for x in inputs(case))
         self._qkv = [x.requires_grad_() for x in qkv]
-        self._factors = [torch.ones((case.product, case.product), device=device, dtype=dtype) for _ in range(2)]
 
     def forward(self) -> None:
         with torch.no_grad():
@@ -96,9 +95,8 @@ class TorchPeer:
             self._once()
         self._wait()
 
-    def matmul(self) -> None:
-        torch.matmul(*self._factors)
-        self._wait()
+    def device_peak_bytes(self) -> int:
+        return torch.cuda.max_memory_allocated()
 
     def results(self) -> list[np.ndarray]:
         """The output and the gradients of q, k and v, at the compared places."""

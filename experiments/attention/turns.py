@@ -1,33 +1,24 @@
 """Peers in processes of their own that take turns, so that whatever else the machine does meets all of them alike."""
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from experiments import machine
 from experiments.attention.cases import Case
-from experiments.speed.encoder import REST, Worker
+from experiments.speed.encoder import ON_CPU, REST, Worker
+
+# JAX takes memory as it needs it, and may take nearly all.
+ON_GPU = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "XLA_PYTHON_CLIENT_MEM_FRACTION": "0.95"}
 
 
 class PeerWorker(Worker):
     """A peer of this study; on a GPU no process takes more memory than it needs."""
 
+    module = "experiments.attention.worker"
+
     def __init__(self, case: Case, peer: str):
-        self.peer = peer
-        fixed = {"JAX_PLATFORMS": "cpu"} if case.device == "cpu" else {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "experiments.attention.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=machine.ROOT,
-            env=os.environ | {"TOKENIZERS_PARALLELISM": "false"} | fixed,
-        )
-        self._send({"case": case.to_json(), "peer": peer})
+        self.environment = ON_CPU if case.device == "cpu" else ON_GPU
+        super().__init__(case, peer)
 
 
 def take_turns(

@@ -2,34 +2,28 @@
 
 import json
 import os
-import resource
 import sys
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from experiments.attention.cases import Case
+from experiments.attention.cases import PRODUCTS, Case
 from experiments.speed import worker as speed_worker
 
 IN_TORCH = ("transformers", "sdpa", "sdpa masked", "eager", "flex")
 
 
 def answer(case: Case, peer: Any, question: str) -> dict[str, Any]:
-    """What `question` asks of a built peer: "check", "memory", "rest", "forward", "step" or "matmul"."""
-    match question:
-        case "check":
-            results = peer.results()
-            finite = all(bool(np.isfinite(each).all()) for each in results)
-            return {"finite": finite, "values": [each.tolist() for each in results]}
-        case "memory":
-            return peer.memory()
-        case "rest":
-            return {"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
-        case "matmul":
-            return speed_worker.answer(peer, "matmul")
+    """What `question` asks of a built peer: "check", "forward", "step" or "matmul"."""
+    if question == "check":
+        results = peer.results()
+        finite = all(bool(np.isfinite(each).all()) for each in results)
+        return {"finite": finite, "values": [each.tolist() for each in results]}
     told = speed_worker.answer(SimpleNamespace(step=getattr(peer, question)), "step")
-    return told | {"seconds": told["seconds"] / case.calls}
+    if case.device == "gpu":
+        told["peak_mib"] = peer.device_peak_bytes() // 2**20  # of the device, not of the process
+    return told | {"seconds": told["seconds"] / (PRODUCTS if question == "matmul" else case.calls)}
 
 
 def build(case: Case, peer: str) -> Any:
@@ -37,10 +31,6 @@ def build(case: Case, peer: str) -> Any:
         from experiments.attention.torch_peers import TorchPeer  # the only import of PyTorch and transformers
 
         return TorchPeer(case, peer)
-    if peer == "products":
-        from experiments.attention.products import Products
-
-        return Products(case)
     from experiments.attention.jax_peers import JaxPeer
 
     return JaxPeer(case, peer)

@@ -11,9 +11,11 @@ Needs PyTorch and transformers (requirements-dev.txt). Let nothing else run mean
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -21,27 +23,36 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that the file can be run by its path
 
 from experiments import machine
-from experiments.speed.cases import CASES, OURS, SMOKE, Case
+from experiments.speed.cases import CASES, OURS, PRODUCTS_ALONE, SMOKE, Case
 from experiments.speed.page import TABLES
 
 PACKAGES = ("jax", "jaxlib", "flax", "torch", "transformers", "numpy")
 WARM_UP = 2  # steps after the checked one, which compiles
 REST = 0.2  # seconds between turns, in which the threads of the last peer fall asleep
+ENVIRONMENT = {  # of all peers alike
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # huge pages, on Linux: less time for large arrays new in every step
+    "JAX_TRACEBACK_FILTERING": "off",  # or the last line of an error is a note on tracebacks
+    "TOKENIZERS_PARALLELISM": "false",
+}
+ON_CPU = {"JAX_PLATFORMS": "cpu"}
 
 
 class Worker:
     """A peer in its own process; `ask` waits for its answer."""
 
-    def __init__(self, case: Case, peer: str):
+    module, environment = "experiments.speed.worker", ON_CPU
+
+    def __init__(self, case: Any, peer: str):
         self.peer = peer
+        self._told = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 (a pipe would fill up)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "experiments.speed.worker"],
+            [sys.executable, "-m", self.module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._told,
             text=True,
             cwd=machine.ROOT,
-            env=os.environ | {"JAX_PLATFORMS": "cpu", "TOKENIZERS_PARALLELISM": "false"},
+            env=os.environ | ENVIRONMENT | self.environment,
         )
         self._send({"case": case.to_json(), "peer": peer})
 
@@ -56,18 +67,27 @@ class Worker:
         self._send({"ask": question})
         reply = self._process.stdout.readline()
         if not reply:
-            told = self._process.stderr.read().strip().splitlines()
-            raise RuntimeError(f"{self.peer} stopped: {told[-1] if told else 'it said nothing'}")
+            self._process.wait()
+            self._told.seek(0)
+            raise RuntimeError(f"{self.peer} stopped: {last_words(self._told.read())}")
         return json.loads(reply)
 
     def close(self) -> None:
         self._process.kill()
         self._process.communicate()
+        self._told.close()
+
+
+def last_words(told: str) -> str:
+    """Of a traceback the line that names the error, or else the last line: advice may follow it."""
+    errors = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception|Failed)\w*: .*", told, re.MULTILINE)
+    return (errors or told.strip().splitlines() or ["it said nothing"])[-1]
 
 
 def measure(case: Case, *, rounds: int, warm_up: int = WARM_UP) -> dict[str, Any]:
     """Seconds of every peer in every round; a peer that cannot run is listed with its error."""
     from experiments.speed.ours import step_flops
+    from experiments.speed.products import product_flops
 
     workers: list[Worker] = []
     results: dict[str, dict[str, Any]] = {}
@@ -90,7 +110,10 @@ def measure(case: Case, *, rounds: int, warm_up: int = WARM_UP) -> dict[str, Any
         for worker in workers:
             worker.close()
     _check(case, results)
-    return case.to_json() | {"flops": step_flops(case), "results": results}
+    flops = {"flops": step_flops(case)}
+    if PRODUCTS_ALONE in case.peers:
+        flops["product_flops"] = product_flops(case)
+    return case.to_json() | flops | {"results": results}
 
 
 def _take_turn(worker: Worker, result: dict[str, Any]) -> None:

@@ -1,11 +1,13 @@
 """A training step of this project's encoders, for worker.py."""
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax import Array
 
 from experiments.speed.cases import DEPTH, HEADS, MLP_WIDTH, WIDTH, WINDOW, Case, inputs, loss_weights
 from models.config import LongformerConfig, TransformerConfig
@@ -38,6 +40,13 @@ def step_flops(case: Case) -> int:
     return TRAINING * case.batch * encoder_flops(sizes(case), case.length, global_tokens=global_tokens)
 
 
+def matrix_product() -> Callable[[], Array]:
+    """The product whose rate all others are set against."""
+    factors = [jax.device_put(np.ones(shape, np.float32)) for shape in ((2048, WIDTH), (WIDTH, MLP_WIDTH))]
+    product = jax.jit(jnp.matmul)
+    return lambda: jax.block_until_ready(product(*factors))
+
+
 class Ours:
     """Built once; each call of `step` is a forward and a backward pass with the gradients of all parameters."""
 
@@ -56,8 +65,7 @@ class Ours:
 
         self._step = jax.jit(jax.value_and_grad(loss, has_aux=True))
         self._calls = 0
-        self._factors = [jax.device_put(np.ones(shape, np.float32)) for shape in ((2048, WIDTH), (WIDTH, MLP_WIDTH))]
-        self._product = jax.jit(jnp.matmul)
+        self.matmul = matrix_product()
 
     @property
     def parameters(self) -> int:
@@ -69,6 +77,3 @@ class Ours:
 
     def finite(self) -> bool:
         return all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(self.step()))
-
-    def matmul(self) -> None:
-        jax.block_until_ready(self._product(*self._factors))

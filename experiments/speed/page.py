@@ -6,7 +6,7 @@ from typing import Any
 
 from experiments.table import markdown
 
-OURS = "ours"
+OURS, PRODUCTS_ALONE = "ours", "products"
 PRODUCT_FLOPS = 2 * 2048 * 768 * 3072  # of the matrix product that the workers time
 
 
@@ -44,14 +44,15 @@ def _case_rows(case: dict[str, Any]) -> Iterator[tuple[str, ...]]:
         seconds = result["seconds"]
         median = statistics.median(seconds)
         # Operations are counted for our model; a dense peer of the Longformer does more of them for the same text.
-        counted = name == OURS or name in case["same_model"]
+        flops = case["flops"] if name == OURS or name in case["same_model"] else None
+        flops = case["product_flops"] if name == PRODUCTS_ALONE else flops
         yield (
             case["name"],
             name,
             f"{median:.3f} ({min(seconds):.3f} to {max(seconds):.3f})",
             "1" if name == OURS else _ratio_told(ratios(case, name)),
-            f"{case['flops'] / median / 1e9:.0f}" if counted else "-",
-            f"{case['flops'] / median / rate:.0%}" if counted else "-",
+            f"{flops / median / 1e9:.0f}" if flops else "-",
+            f"{flops / median / rate:.0%}" if flops else "-",
             str(result["peak_mib"]),
         )
 
@@ -79,7 +80,24 @@ def _verdict(case: dict[str, Any]) -> str:
             continue
         ratio = statistics.median(ratios(case, peer))
         told.append(f"{ratio:.2f} times as fast as {peer} ({'reaches' if ratio >= least else 'misses'} {least:g})")
+    if "seconds" in case["results"].get(PRODUCTS_ALONE, {}):
+        told.append(_beside_products(case))
     return f"{case['name']}: {'; '.join(told)}"
+
+
+def _beside_products(case: dict[str, Any]) -> str:
+    """Ours against its matrix products: those of a program of their own, and its operations at the measured rate."""
+    most = case["most"][PRODUCTS_ALONE]
+    alone = statistics.median(1 / ratio for ratio in ratios(case, PRODUCTS_ALONE))
+    counted = statistics.median(case["results"][OURS]["seconds"]) * matmul_rate(case) / case["flops"]
+    alone, counted = (
+        f"{ratio:.2f} times ({'keeps' if ratio <= most else 'exceeds'} {most:g})" for ratio in (alone, counted)
+    )
+    more = case["product_flops"] / case["flops"] - 1
+    return (
+        f"takes {alone} as long as its matrix products alone, which are {more:.1%} more operations than it needs, "
+        f"and {counted} as long as its operations at the matmul rate"
+    )
 
 
 def quickstart_table(report: dict[str, Any]) -> str:

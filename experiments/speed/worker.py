@@ -11,7 +11,7 @@ import sys
 import time
 from typing import Any
 
-from experiments.speed.cases import OURS, Case
+from experiments.speed.cases import OURS, PRODUCTS_ALONE, Case
 
 PRODUCTS = 10  # matrix products timed together
 
@@ -42,6 +42,10 @@ def _build(case: Case, name: str) -> Any:
         from experiments.speed.ours import Ours
 
         return Ours(case, name)
+    if name == PRODUCTS_ALONE:
+        from experiments.speed.products import Products
+
+        return Products(case, name)
     from experiments.speed.theirs import Theirs  # the only import of PyTorch and transformers
 
     return Theirs(case, name)

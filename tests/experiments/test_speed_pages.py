@@ -1,12 +1,20 @@
 import copy
+import dataclasses
+import inspect
+from unittest import mock
 
 import pytest
 
+from experiments.attention.turns import PeerWorker
 from experiments.sizes.page import costs_table
-from experiments.speed.cases import CASES, OURS, inputs
-from experiments.speed.encoder import Worker, _check
+from experiments.speed import products
+from experiments.speed.cases import CASES, OURS, PRODUCTS_ALONE, SMOKE, inputs
+from experiments.speed.encoder import ENVIRONMENT, Worker, _check
+from experiments.speed.ours import sizes
 from experiments.speed.page import encoder_table, matmul_rate, quickstart_table, ratios
 from experiments.speed.quickstart import summary
+from models.cost import TRAINING, band_pairs, encoder_flops
+from ops.sliding_window import sliding_window_attention
 
 HEAD = {"command": "python x.py", "commit": "0" * 40 + "+changes", "versions": {"jax": "1"}, "cpu": "a cpu", "cores": 2}
 CASE = {
@@ -41,6 +49,41 @@ def test_the_share_is_of_the_faster_librarys_matmul_rate():
     assert f"| 5 | {5e9 / matmul_rate(CASE):.0%} | 9 |" in encoder_table(HEAD | {"cases": [CASE]})
 
 
+def test_ours_is_set_beside_its_products_alone():
+    alone = {"parameters": 1, "finite": True, "seconds": [0.8, 1.0, 4.0], "matmul_seconds": [0.1] * 3, "peak_mib": 3}
+    case = CASE | {"most": {PRODUCTS_ALONE: 1.4}, "product_flops": 2 * 10**10}
+    case["results"] = CASE["results"] | {PRODUCTS_ALONE: alone}
+    table = encoder_table(HEAD | {"cases": [case]})
+    rate = matmul_rate(case)
+    assert f"| a case | products | 1.000 (0.800 to 4.000) | 0.80 (0.50 to 1.00) | 20 | {2e10 / rate:.0%} | 3 |" in table
+    assert "takes 1.25 times (keeps 1.4) as long as its matrix products alone" in table
+    assert "100.0% more operations" in table
+    assert f"{2.0 / (1e10 / rate):.2f} times (exceeds 1.4) as long as its operations" in table
+
+
+def test_the_products_alone_are_counted_as_the_compiler_counts_them():
+    case = dataclasses.replace(SMOKE[1], length=200)
+    program = products.Products(case, PRODUCTS_ALONE)
+    assert program.finite()
+    counted = program.program.lower(*program.inputs).compile().cost_analysis()["flops"]
+    band = products.band(case)
+    blocks, _, _ = band.sizes(200, 200)
+    steps = blocks * 12 // band.heads  # the compiler counts the body of a loop once
+    assert steps == 2 * 3
+    assert counted == products.dense_flops(case) + products.block_flops(case) / steps
+
+
+def test_the_products_alone_are_those_of_the_step_but_for_whole_blocks_and_scores_made_anew():
+    for length in (200, 1024, 4096):
+        case = dataclasses.replace(next(case for case in CASES if case.family == "longformer"), length=length)
+        step = TRAINING * encoder_flops(sizes(case), length)  # without the global token
+        band = products.band(case)
+        blocks, rows, span = band.sizes(length, length)
+        pairs = 7 * blocks * rows * span - 6 * band_pairs(length, 256)
+        assert products.product_flops(case) - step == 2 * 2 * 768 * pairs
+    assert inspect.signature(sliding_window_attention).parameters["block"].default == products.BLOCK
+
+
 class _Sized:
     name, same_model = "a case", ("bert eager",)
 
@@ -70,6 +113,23 @@ def test_a_worker_that_dies_is_told_with_its_last_words():
             worker.ask("check")
     finally:
         worker.close()
+
+
+@pytest.mark.parametrize(("worker", "device"), [(Worker, "cpu"), (PeerWorker, "cpu"), (PeerWorker, "gpu")])
+def test_every_peer_has_the_same_environment(monkeypatch, worker, device):
+    started = {}
+
+    def popen(*_, env, **__):
+        started.update(env)
+        return mock.Mock()
+
+    monkeypatch.setattr("subprocess.Popen", popen)
+    case = _NoCase()
+    case.device = device
+    worker(case, OURS).close()
+    assert started.items() >= ENVIRONMENT.items()
+    assert "hugetlb=1" in started["GLIBC_TUNABLES"]
+    assert started.get("JAX_PLATFORMS") == "cpu" or started["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
 
 
 def test_the_cases_are_those_that_were_promised():
