@@ -4,29 +4,34 @@ A backend is a function `(band, q, k, v, slot_k, slot_v, sight) -> out` with fir
 `window_blocks.attend_in_blocks`, which states the meaning and runs everywhere.
 """
 
+import logging
 from collections.abc import Callable
+from functools import cache
 
 import jax
 
 from errors import InputError
 from ops.window_blocks import attend_in_blocks
+from ops.window_tpu import attend_by_tpu, attend_by_tpu_interpreted
 from ops.window_triton import attend_by_triton, attend_by_triton_interpreted
 
 BACKENDS: dict[str, Callable] = {
     "xla": attend_in_blocks,
     "triton": attend_by_triton,
     "triton_interpreted": attend_by_triton_interpreted,  # on any machine, slowly: for tests
+    "tpu": attend_by_tpu,
+    "tpu_interpreted": attend_by_tpu_interpreted,
 }
-NEEDS = {"triton": "gpu"}
+NEEDS = {"triton": "gpu", "tpu": "tpu"}
 
 
 def backend(implementation: str) -> Callable:
-    """The program of that name; "auto" is "xla" everywhere until another is measured to be faster.
+    """The program of that name; "auto" is "xla" everywhere until another is measured to be faster, and is logged.
 
     Raises:
       InputError: for an unknown name, or one that cannot run on this machine: nothing else is taken in its stead.
     """
-    name = "xla" if implementation == "auto" else implementation
+    name = _chosen() if implementation == "auto" else implementation
     if name not in BACKENDS:
         raise InputError(f"implementation={implementation!r} is not one of auto, {', '.join(BACKENDS)}.")
     if (needed := NEEDS.get(name)) and jax.default_backend() != needed:
@@ -35,3 +40,10 @@ def backend(implementation: str) -> Callable:
             "choose auto."
         )
     return BACKENDS[name]
+
+
+@cache
+def _chosen() -> str:
+    """What "auto" stands for on this machine; told once."""
+    logging.getLogger(__name__).info("window attention: implementation=auto is xla on %s", jax.default_backend())
+    return "xla"

@@ -17,17 +17,8 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as plgpu
 
-from ops.window_triton_kernels import (
-    CHUNK,
-    Keys,
-    Plan,
-    Queries,
-    attend_kernel,
-    exact,
-    keys_kernel,
-    queries_kernel,
-    slots_kernel,
-)
+from ops.window_arrays import arrays_needed, exact, pad, weighted_d_weights
+from ops.window_triton_kernels import CHUNK, Plan, attend_kernel, keys_kernel, queries_kernel, slots_kernel
 
 
 def attend_by_triton(band, q, k, v, slot_k, slot_v, sight):
@@ -66,10 +57,8 @@ def _backward(band, interpret, saved, d_out):
     plan = _plan(band, interpret, q, k, slot_k)
     mine, theirs, slots = _arrays(plan, q, k, v, slot_k, slot_v, sight)
     B, T, H, K = mine.q.shape
-    # sum_s weight * d_weight = out . d_out, dropout or not. [B H T]
-    delta = (out.astype(exact(q)) * d_out.astype(exact(q))).sum(-1).swapaxes(1, 2)
-    delta = _pad(delta, {2: T})
-    mine = mine._replace(d_out=_pad(d_out.astype(q.dtype), {1: T, 3: K}), lse=lse, delta=delta)
+    more = {"d_out": d_out.astype(q.dtype), "delta": weighted_d_weights(out, d_out)}
+    mine = mine._replace(lse=lse, **_whole(more, T))
     blocks = T // plan.queries
     (dq,) = _call(
         plan,
@@ -127,29 +116,20 @@ def _power(n):
     return max(16, pl.next_power_of_2(max(n, 1)))
 
 
-def _arrays(plan, q, k, v, slot_k, slot_v, sight):
-    """Queries, keys and slots (None: no slots), padded, without what this call does not need."""
-    T, S, G = plan.whole(q.shape[1], k.shape[1], slot_k.shape[1])
-    wide = {3: _power(q.shape[3])}
-    drops, rows, places = sight.seed is not None, None, sight.query_places
-    if drops:
-        rows = _pad(sight.rows[:, :, None] + places[:, None, :].astype(jnp.uint32), {2: T})
-    past = _pad(places, {1: T}) if plan.band.causal and G else None
-    mine = Queries(_pad(q, wide | {1: T}), _pad(sight.queries, {1: T}), past, rows)
-    k, v = (_pad(x, wide | {1: S}) for x in (k, v))
-    theirs = Keys(k, v, _pad(sight.keys, {1: S}), _pad(sight.key_places, {1: S}) if drops else None)
-    if not G:
-        return mine, theirs, None
-    k, v = (_pad(x, wide | {1: G}) for x in (slot_k, slot_v))
-    columns = _pad(sight.slot_places, {1: G}) if drops or plan.band.causal else None
-    return mine, theirs, Keys(k, v, _pad(sight.slots, {1: G}), columns)
+def _arrays(plan, *arrays):
+    """Queries, keys and slots (None: no slots), padded."""
+    mine, theirs, slots = arrays_needed(plan.band, *arrays)
+    T, S, G = plan.whole(mine.q.shape[1], theirs.k.shape[1], slots.k.shape[1] if slots else 0)
+    return _whole(mine, T), _whole(theirs, S), _whole(slots, G)
 
 
-def _pad(x, lengths):
-    """`x` with zeros behind, so that the axes are as long as `lengths` says."""
-    if all(x.shape[axis] == length for axis, length in lengths.items()):
-        return x
-    return jnp.pad(x, [(0, lengths.get(axis, n) - n) for axis, n in enumerate(x.shape)])
+def _whole(arrays, length):
+    """Of [B S H K], [B H S] and [B S]: S padded to `length`, and K to a power of two."""
+
+    def whole(x):
+        return pad(x, {1: length, 3: _power(x.shape[3])} if x.ndim == 4 else {x.ndim - 1: length})
+
+    return jax.tree.map(whole, arrays)
 
 
 def _tiles(arrays, size):

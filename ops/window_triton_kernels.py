@@ -4,7 +4,6 @@ Inside a kernel all arrays are references to one head's rows, or blocks loaded f
 the machine has no other exponential.
 """
 
-import inspect
 import math
 from typing import NamedTuple
 
@@ -14,13 +13,10 @@ from jax import lax
 from jax.experimental import pallas as pl
 
 from ops.attention import MASKED
-from ops.dropout import keep_mask, keep_probability
+from ops.window_arrays import exact, keep_mask_in_kernel, kept_share
 from ops.window_blocks import Band
 
 CHUNK = 8  # blocks of queries that one program of the slots' gradient walks over
-
-# Inside a kernel the seed is a reference to two words in memory, which the tests' check of shapes takes for no array.
-_keep_mask = inspect.unwrap(keep_mask)
 
 
 class Plan(NamedTuple):
@@ -36,27 +32,6 @@ class Plan(NamedTuple):
     def whole(self, queries: int, keys: int, slots: int) -> tuple[int, int, int]:
         """The lengths, each padded to whole blocks."""
         return tuple(-(-n // b) * b for n, b in ((queries, self.queries), (keys, self.keys), (slots, self.slots)))
-
-
-class Queries(NamedTuple):
-    """Arrays, in a kernel references to one head's rows of them, or blocks of these. None: not needed."""
-
-    q: jax.Array  # [B T H K]
-    groups: jax.Array  # [B T]
-    places: jax.Array | None  # [B T], if slots are causal
-    rows: jax.Array | None  # [B H T], of the dropout mask
-    d_out: jax.Array | None = None  # [B T H K]
-    lse: jax.Array | None = None  # [B H T]
-    delta: jax.Array | None = None  # [B H T]
-
-
-class Keys(NamedTuple):
-    """The like for keys [B S] or slots [B G]."""
-
-    k: jax.Array  # [B S H K]
-    v: jax.Array  # [B S H K]
-    groups: jax.Array  # [B S]
-    places: jax.Array | None  # [B S]
 
 
 def attend_kernel(plan, mine, theirs, slots, seed, out, lse):
@@ -79,7 +54,7 @@ def attend_kernel(plan, mine, theirs, slots, seed, out, lse):
     # A query of group 0 has looked at the keys of group 0, and what it found is thrown away here.
     total = jnp.where(mine.groups != 0, total, 0.0)
     safe = jnp.where(total > 0, total, 1.0)
-    found = jnp.where((total > 0)[:, None], acc / (safe * _kept(plan, seed))[:, None], 0.0)
+    found = jnp.where((total > 0)[:, None], acc / (safe * kept_share(plan.band, seed))[:, None], 0.0)
     out[...] = found.astype(out.dtype)
     lse[...] = jnp.where(total > 0, top + jnp.log2(safe), -MASKED)
 
@@ -121,7 +96,7 @@ def _sum_over_queries(plan, mine, theirs, first, seed, blocks, grads):
     zeros = jnp.zeros(theirs.k.shape, mine.lse.dtype)
     dk, dv = lax.fori_loop(*blocks, step, (zeros, zeros))
     grads[0][...] = (dk * (plan.scale * math.log(2))).astype(grads[0].dtype)
-    grads[1][...] = (dv / _kept(plan, seed)).astype(grads[1].dtype)
+    grads[1][...] = (dv / kept_share(plan.band, seed)).astype(grads[1].dtype)
 
 
 def _walk(plan, step, carry, n, theirs, slots):
@@ -155,7 +130,7 @@ def _pull(plan, mine, theirs, query, key, seed, keys_first=False):
     kept = weights
     if keep is not None:
         kept = jnp.where(keep, weights, 0.0)
-        d_weights = jnp.where(keep, d_weights / _kept(plan, seed), 0.0)
+        d_weights = jnp.where(keep, d_weights / kept_share(plan.band, seed), 0.0)
     return kept, weights * (d_weights - ours(mine.delta))
 
 
@@ -173,12 +148,8 @@ def _scores(plan, mine, theirs, query, key, seed, keys_first=False):
         see = see & (their(theirs.places) <= ours(mine.places))
     keep = None
     if seed is not None:
-        keep = _keep_mask(seed, ours(mine.rows), their(theirs.places), rate=plan.band.dropout_rate)
+        keep = keep_mask_in_kernel(seed, ours(mine.rows), their(theirs.places), rate=plan.band.dropout_rate)
     return jnp.where(see, scores, MASKED), keep
-
-
-def _kept(plan, seed):
-    return 1.0 if seed is None else keep_probability(plan.band.dropout_rate)
 
 
 def _count(x):
@@ -188,10 +159,6 @@ def _count(x):
 def _dot(a, b, i, j):
     """Product of matrices over axis `i` of `a` and `j` of `b`."""
     return lax.dot_general(a, b, (((i,), (j,)), ((), ())), preferred_element_type=exact(a))
-
-
-def exact(x):
-    return jnp.promote_types(x.dtype, jnp.float32)
 
 
 def _load(refs, first, size):
