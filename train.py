@@ -25,7 +25,9 @@ from training.weights import check_complete, finished_source, starting_source
 
 def main(argv: list[str]) -> None:
     config = command_line.parse(argv)
-    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells each step of each checkpoint
+    logging.basicConfig(format="%(message)s", stream=sys.stdout)
+    logging.getLogger("ops").setLevel(logging.INFO)  # tells what "auto" chose
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax tells each step, and each error beside raising it
     mode = pick({"train": train, "evaluate": evaluate, "predict": predict}, config.mode, key="mode")
     if config.compilation_cache:
         jax.config.update("jax_compilation_cache_dir", os.path.expanduser(config.compilation_cache))
@@ -40,21 +42,19 @@ def train(config, directory: Path) -> None:
     run = build(config, directory, starting_source(config))
     run_directory.write_environment(directory)
     state, scores = loop.train(run)
-    report.finish_training(run, state.params, scores)
+    report.finish_training(run, state.weights, scores)
 
 
 def evaluate(config, directory: Path) -> None:
-    source = finished_source(config)
-    run = build(config, directory, source)
-    params = check_complete(run.given_params, run.skeleton, directory=source.directory)
-    report.evaluation(run, params, split=config.evaluation.split, step=source.step, origin=source.directory)
+    run = build(config, directory, finished_source(config))
+    params = check_complete(run.given, run.skeleton)
+    report.evaluation(run, params, split=config.evaluation.split)
 
 
 def predict(config, directory: Path) -> None:
-    source = finished_source(config)
-    run = build(config, directory, source)
-    params = check_complete(run.given_params, run.skeleton, directory=source.directory)
-    report.prediction(run, params, split=config.prediction.split, step=source.step, origin=source.directory)
+    run = build(config, directory, finished_source(config))
+    params = check_complete(run.given, run.skeleton)
+    report.prediction(run, params, split=config.prediction.split)
 
 
 def build(config, directory: Path, source) -> loop.Run:
@@ -69,7 +69,7 @@ def build(config, directory: Path, source) -> loop.Run:
     task = make_task(config, tokenizer, directory)
     loop.check_best(config, task)
     skeleton = Skeleton(lambda rngs: head(net(sizes, rngs=rngs), rngs=rngs, **task.head))
-    given = source.params(replicated(mesh)) if source else None
+    given = source.load(replicated(mesh)) if source else None
     return loop.Run(task, skeleton, mesh, config, directory, given, report.process_start())
 
 
@@ -97,8 +97,9 @@ def told_in_one_sentence(error: Exception) -> str | None:
     """What to print instead of a traceback; None for a defect of ours."""
     if isinstance(error, (InputError, FloatingPointError)):
         return str(error)
-    if "No space left on device" in str(error):
-        return f"the disk is full ({error}); free some space and start the same command again"
+    if any(words in str(error) for words in ("No space left on device", "Disk quota exceeded", "File too large")):
+        what = str(error).partition(" [")[0]  # TensorStore adds a page of settings in brackets
+        return f"the disk is full ({what}); no checkpoint is lost: free some space and start the same command again"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     return None

@@ -101,14 +101,19 @@ def _masking() -> ConfigDict:
 
 def _optimizer() -> ConfigDict:
     optimizer = ConfigDict()
+    optimizer.name = "adamw"  # adamw | adafactor | lion | muon (kernels; AdamW on the rest)
     optimizer.learning_rate = 1e-3  # at the end of the warm-up
     optimizer.schedule = "linear"  # after the warm-up: linear (to zero) | cosine (to zero) | constant | rsqrt
     optimizer.warmup_steps = 100  # optimizer steps from zero to the learning rate
-    optimizer.beta1 = 0.9  # decay of the mean of gradients
-    optimizer.beta2 = 0.98  # decay of the mean of squared gradients (RoBERTa: 0.98)
-    optimizer.epsilon = 1e-6  # added to the root of that mean
-    optimizer.weight_decay = 0.01  # decoupled; never on biases and norms
+    optimizer.beta1 = 0.9  # decay of the mean of gradients (adamw); share of that mean in a step (lion)
+    optimizer.beta2 = 0.98  # decay of the mean of squared gradients (RoBERTa: 0.98); of the mean of gradients (lion)
+    optimizer.epsilon = 1e-6  # added to the root of the mean of squares (adamw)
+    optimizer.weight_decay = 0.01  # decoupled, times the learning rate; not on biases and norms
     optimizer.clip_norm = 1.0  # largest global norm of the gradient; 0 = no clipping
+    optimizer.layer_decay = 1.0  # factor of the learning rate from each layer to the one below; 1 = none; the head: 1
+    optimizer.rules = ()  # (regular expression of whole parameter paths, {"learning_rate": factor, 0 = frozen,
+    #                        "weight_decay": its own}) pairs; the first that matches a parameter decides
+    optimizer.ema = 0.0  # decay per step of the average of the weights that is evaluated; 0 = no average
     return optimizer
 
 
@@ -117,6 +122,9 @@ def _train() -> ConfigDict:
     train.steps = 1000  # optimizer steps
     train.batch_size = 8  # examples in one optimizer step, over all devices and micro-batches
     train.accumulation = 1  # micro-batches that one optimizer step adds up
+    train.max_skipped = 10  # steps left out in a row, for a loss or gradient not finite or a spike, that end the run
+    train.spike_factor = 0.0  # a step is left out if its loss is above this many running means (100 steps); 0 = off
+    train.loss_chunk = 0  # places to predict whose logits exist at one time, over all devices; 0 = all (masked_lm)
     return train
 
 
@@ -141,7 +149,8 @@ def _prediction() -> ConfigDict:
 def _checkpoint() -> ConfigDict:
     checkpoint = ConfigDict()
     checkpoint.every = 100  # optimizer steps between checkpoints; the last step is always saved
-    checkpoint.keep = 2  # newest checkpoints that are kept, beside the best one
+    checkpoint.keep = 2  # newest checkpoints that are kept, beside the best one; 2 or more survive a damaged newest
+    checkpoint.verify = True  # check what is read against its digests: 0.05 s for 100 M float32 on two cores
     checkpoint.best = "loss"  # validation score that decides the best: loss | perplexity | accuracy | f1
     return checkpoint
 
@@ -155,6 +164,7 @@ def _mesh() -> ConfigDict:
 def _log() -> ConfigDict:
     log = ConfigDict()
     log.every = 10  # optimizer steps between lines of metrics.jsonl
+    log.norms = False  # norms of gradient and update by layer in each line, means over its steps
     log.progress = True  # progress bar
     log.tensorboard = True  # event files in the work directory
     log.plot = True  # loss curve as a PNG in the work directory

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from errors import InputError
 from models.config import TransformerConfig
 from models.layers import LayerNorm, dense, split_key
-from models.outputs import ClassifierOutput, MaskedLMOutput
+from models.outputs import ClassifierOutput, MaskedLMFactors, MaskedLMOutput
 from models.stack import Encoder
 from ops.dropout import dropout
 
@@ -28,8 +28,10 @@ class MaskedLMHead(nnx.Module):
         self.bias = nnx.Param(jnp.zeros(cfg.vocab_size, jnp.float32))
 
     def __call__(self, x: Float[Array, "B P D"], embeddings: nnx.Module) -> Float[Array, "B P V"]:
-        x = self.norm(jax.nn.gelu(self.dense(x), approximate=False))
-        return embeddings.attend(x) + self.bias[...][None, None]
+        return embeddings.attend(self.transform(x)) + self.bias[...][None, None]
+
+    def transform(self, x: Float[Array, "B P D"]) -> Float[Array, "B P D"]:
+        return self.norm(jax.nn.gelu(self.dense(x), approximate=False))
 
 
 class MaskedLM(nnx.Module):
@@ -52,8 +54,25 @@ class MaskedLM(nnx.Module):
         Logits are the largest array of a training step: at 15% of the places they cost 15%.
         """
         x = self.encoder(input_ids, rngs=rngs, **inputs).last_hidden_state
-        asked = x if predict_positions is None else jnp.take_along_axis(x, predict_positions[:, :, None], axis=1)
+        asked = _at(x, predict_positions)
         return MaskedLMOutput(logits=self.head(asked, self.encoder.embeddings), last_hidden_state=x)
+
+    def factors(
+        self,
+        input_ids: Int[Array, "B S"],
+        *,
+        predict_positions: Int[Array, "B P"] | None = None,
+        rngs: nnx.Rngs | None = None,
+        **inputs: Array | None,
+    ) -> MaskedLMFactors:
+        """What the logits are products of: for a loss that never holds all of them (`ops.losses.chunked_sums`)."""
+        x = self.encoder(input_ids, rngs=rngs, **inputs).last_hidden_state
+        x = self.head.transform(_at(x, predict_positions))
+        return MaskedLMFactors(x, self.encoder.embeddings.word.embedding[...], self.head.bias[...])
+
+
+def _at(x: Float[Array, "B S D"], positions: Int[Array, "B P"] | None) -> Float[Array, "B P D"]:
+    return x if positions is None else jnp.take_along_axis(x, positions[:, :, None], axis=1)
 
 
 class ClassificationHead(nnx.Module):

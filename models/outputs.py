@@ -17,6 +17,14 @@ class MaskedLMOutput(NamedTuple):
     last_hidden_state: Float[Array, "B S D"]
 
 
+class MaskedLMFactors(NamedTuple):
+    """Logits not multiplied out, for a loss that makes a few at a time: `x @ table.T + bias`, in the type of x."""
+
+    x: Float[Array, "B P D"]
+    table: Float[Array, "V D"]
+    bias: Float[Array, "V"]
+
+
 class ClassifierOutput(NamedTuple):
     """`logits` are float32."""
 

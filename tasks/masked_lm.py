@@ -18,7 +18,7 @@ from data.tokenizer import Tokenizer
 from data.unigram import token_counts, unigram_nats
 from errors import InputError
 from metrics import perplexity
-from ops.losses import correct_sums, cross_entropy_sums
+from ops.losses import chunked_sums, correct_sums, cross_entropy_sums
 from tasks.inputs import check_global_tokens, encoder_inputs, first_token_global
 from tasks.task import Answer, Batch, Totals
 from tasks.texts import read_split
@@ -37,6 +37,8 @@ class MaskedLM:
         check_global_tokens(self.config.data.global_tokens)
         if not 0 < self.config.masking.rate < 1:
             raise InputError(f"masking.rate={self.config.masking.rate} must lie between 0 and 1")
+        if self.config.train.loss_chunk < 0:
+            raise InputError(f"train.loss_chunk={self.config.train.loss_chunk} must be at least 0")
         self._masking()  # refuses a tokenizer without a mask token now, not in the middle of the first batch
 
     @property
@@ -82,9 +84,14 @@ class MaskedLM:
         return {"head.bias": np.log(counts / counts.sum()).astype(np.float32)}
 
     def loss(self, model: nnx.Module, batch: Mapping[str, jax.Array], *, rngs: nnx.Rngs | None) -> Totals:
-        logits = self._logits(model, batch, rngs)
-        loss, weight = cross_entropy_sums(logits, batch["labels"], batch["label_weights"])
-        correct, _ = correct_sums(logits, batch["labels"], batch["label_weights"])
+        labels, weights = batch["labels"], batch["label_weights"]
+        if chunk := self.config.train.loss_chunk:
+            factors = model.factors(**self._asked(batch), rngs=rngs)
+            loss, weight, correct = chunked_sums(tuple(factors), labels, weights, chunk=chunk)
+        else:
+            logits = model(**self._asked(batch), rngs=rngs).logits
+            loss, weight = cross_entropy_sums(logits, labels, weights)
+            correct, _ = correct_sums(logits, labels, weights)
         return {"loss": loss, "weight": weight, "correct": correct}
 
     def scores(self, totals: Totals) -> dict[str, float]:
@@ -104,7 +111,7 @@ class MaskedLM:
         }
 
     def answers(self, model: nnx.Module, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-        probabilities = jax.nn.softmax(self._logits(model, batch, None))
+        probabilities = jax.nn.softmax(model(**self._asked(batch)).logits)
         top, ids = jax.lax.top_k(probabilities, self.config.prediction.top)
         return {"probabilities": top, "ids": ids}
 
@@ -127,9 +134,9 @@ class MaskedLM:
                 told.append(f"{text!r}\n      {guesses}")
         return told
 
-    def _logits(self, model: nnx.Module, batch: Mapping[str, jax.Array], rngs: nnx.Rngs | None) -> jax.Array:
-        inputs = encoder_inputs(batch)
-        return model(batch["input_ids"], predict_positions=batch["predict_positions"], rngs=rngs, **inputs).logits
+    def _asked(self, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        own = {name: batch[name] for name in ("input_ids", "predict_positions")}
+        return own | encoder_inputs(batch)
 
     @cached_property
     def _train_batches(self) -> TrainBatches:

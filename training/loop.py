@@ -1,8 +1,7 @@
 """The one loop. Its order is law: step, journal, evaluate, save, and only then draw the next batch."""
 
-import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,18 @@ from jax.sharding import Mesh
 from errors import InputError
 from tasks.task import Answer, Batch, Task
 from training.checkpoint import Checkpoints, check_disk_space
+from training.diagnosis import stopping_sentence
+from training.guard import make_watch
 from training.journal import Journal
+from training.layers import layer_names
 from training.mesh import check_batch_size, put_batch, replicated
-from training.optimizer import check_optimizer, make_optimizer, make_schedule
+from training.optimizer import Optimizer, check_optimizer, make_optimizer, make_schedule
+from training.plan import make_plan
+from training.restore import Restored, restore_newest
 from training.state import Skeleton, TrainState, initial_state, transfer
 from training.step import empty_tally, make_answer, make_evaluate, make_train_step
+from training.tally import line_values
+from training.weights import Given
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Run:
     mesh: Mesh
     config: Any
     directory: Path
-    given_params: dict[str, jax.Array] | None  # of another run: where training starts, or what is evaluated
+    given: Given | None  # of another run: where training starts, or what is evaluated
     started: float  # time.time() when the process began
 
 
@@ -40,27 +46,25 @@ def train(run: Run) -> tuple[TrainState, dict[str, float]]:
     config = run.config
     schedule = make_schedule(config.optimizer, steps=config.train.steps)
     optimizer = make_optimizer(config.optimizer, schedule)
-    step_fn = make_train_step(run.task, run.skeleton, optimizer, mesh=run.mesh, log_every=config.log.every)
-    first = put_batch(_device_part(run.task, run.task.train_batch(0)), run.mesh, accumulation=config.train.accumulation)
-    tally = empty_tally(run.task, run.skeleton, first)
-
-    def start_state(key, given):
-        return initial_state(run.skeleton, optimizer, key=key, tally=tally, given=given)
-
+    make_plan(config.optimizer, run.skeleton.shapes)  # refuses rules that fit no parameter, before anything is compiled
+    step_fn = make_train_step(
+        run.task, run.skeleton, optimizer, mesh=run.mesh, log_every=config.log.every, watch=make_watch(config)
+    )
+    start_state = starter(run, optimizer)
     state_like = jax.eval_shape(start_state, jax.random.key(config.seed), {})
     check_disk_space(run.directory, state_like, checkpoints=config.checkpoint.keep + 2)
+    begun = restore(run, state_like) or _start(run, start_state)
     checkpoints = Checkpoints(run.directory / "checkpoints", keep=config.checkpoint.keep, best=config.checkpoint.best)
-    state, start = _restore_or_start(run, checkpoints, start_state, state_like)
     journal = Journal(
         run.directory,
         config.log,
         steps=config.train.steps,
-        start=start,
+        start=begun.step,
         config=config.to_dict(),
         active=jax.process_index() == 0,
     )
     try:
-        return _steps(run, state, start, step_fn, schedule, checkpoints, journal)
+        return _steps(run, begun, step_fn, schedule, checkpoints, journal)
     finally:
         journal.close()
         checkpoints.close()
@@ -84,6 +88,7 @@ def check_settings(config: Any, mesh: Mesh) -> None:
     )
     check_batch_size(mesh, name="evaluation.batch_size", size=config.evaluation.batch_size)
     check_optimizer(config.optimizer)
+    make_watch(config)
     make_schedule(config.optimizer, steps=config.train.steps)
 
 
@@ -95,44 +100,57 @@ def check_best(config: Any, task: Task) -> None:
         )
 
 
-def _restore_or_start(run: Run, checkpoints: Checkpoints, start_state, like: TrainState) -> tuple[TrainState, int]:
-    """The newest checkpoint; else fresh weights, those of `init_from` put over them."""
-    sharding = replicated(run.mesh)
-    latest = checkpoints.latest()
-    if latest is not None:
-        saved, here = checkpoints.about(latest)["identity"], dict(run.task.identity)
-        differ = [name for name in here if saved.get(name) != here[name]]
-        if differ:
-            raise InputError(
-                f"{run.directory} cannot go on: {' and '.join(differ)} changed since its checkpoint {latest}; "
-                "put the old back, or start in a fresh workdir"
-            )
-        return checkpoints.restore(latest, like, sharding), latest
+def starter(run: Run, optimizer: Optimizer) -> Callable[..., TrainState]:
+    """`start_state(key, given parameters)`: the state at step 0; pure."""
+    accumulation = run.config.train.accumulation
+    first = put_batch(_device_part(run.task, run.task.train_batch(0)), run.mesh, accumulation=accumulation)
+    tally = empty_tally(run.task, run.skeleton, first)
 
+    def start_state(key, given):
+        return initial_state(run.skeleton, optimizer, key=key, tally=tally, given=given)
+
+    return start_state
+
+
+def restore(run: Run, like: TrainState) -> Restored | None:
+    """The newest checkpoint that is intact; None where there is none yet."""
+    return restore_newest(
+        run.directory / "checkpoints",
+        like,
+        replicated(run.mesh),
+        identity=dict(run.task.identity),
+        verify=run.config.checkpoint.verify,
+    )
+
+
+def _start(run: Run, start_state) -> Restored:
+    """Fresh weights, those of `init_from` put over them."""
     given: dict[str, Any] = dict(run.task.initial_params())
-    if run.given_params is not None:
-        report = transfer(run.given_params, run.skeleton.shapes)
-        given |= {name: run.given_params[name] for name in report.taken}
+    if run.given is not None:
+        report = transfer(run.given.params, run.skeleton.shapes)
+        given |= {name: run.given.params[name] for name in report.taken}
         print(report.told(), flush=True)
-    return jax.jit(start_state, out_shardings=sharding)(jax.random.key(run.config.seed), given), 0
+    start = jax.jit(start_state, out_shardings=replicated(run.mesh))
+    return Restored(start(jax.random.key(run.config.seed), given), step=0, scores={})
 
 
-def _steps(run: Run, state, start, step_fn, schedule, checkpoints: Checkpoints, journal: Journal):
+def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoints, journal: Journal):
     config, task = run.config, run.task
+    state, start, scores = begun.state, begun.step, dict(begun.scores)
     last = config.train.steps
     evaluate = make_evaluate(task, run.skeleton, mesh=run.mesh)
     clock = _Clock(run.started)
     pending: tuple[int, Any] | None = (
         None  # the tally of a step already dispatched; read once the next one is under way
     )
-    scores: dict[str, float] = {}
 
     def write_pending() -> None:
         nonlocal pending
         if pending is not None:
-            step, tally = pending
+            step, (tally, in_a_row) = pending
             pending = None
-            _write_line(task, journal, step, tally, float(schedule(step - 1)), clock)
+            _write_line(run, journal, step, tally, float(schedule(step - 1)), clock)
+            _end_if_lost(run, state, in_a_row)
 
     batches: Iterator[Batch] = task.train_batches(start) if start < last else iter(())
     for step in range(start + 1, last + 1):
@@ -147,40 +165,45 @@ def _steps(run: Run, state, start, step_fn, schedule, checkpoints: Checkpoints, 
         clock.count(host_batch)
         write_pending()
         if step % config.log.every == 0 or step == last:
-            pending = step, jax.tree.map(jnp.copy, state.tally)  # a copy, since the next step is given the original
+            # a copy, since the next step is given the original
+            pending = step, jax.tree.map(jnp.copy, (state.tally, state.guard["in_a_row"]))
         at_end = step == last
         if step % config.evaluation.every == 0 or at_end:
             write_pending()
             with clock.paused():
-                scores = evaluate_split(run, state.params, "validation", evaluate)
+                scores = evaluate_split(run, state.weights, "validation", evaluate)
             journal.metrics(step, "validation", scores)
         if step % config.checkpoint.every == 0 or at_end:
             write_pending()
+            _end_if_lost(run, state, state.guard["in_a_row"])
             journal.flush()
             fresh_scores = scores if step % config.evaluation.every == 0 or at_end else {}
             with clock.paused():
                 checkpoints.save(state, step=step, identity=task.identity, scores=fresh_scores)
                 journal.plot(baseline=None)
     checkpoints.wait()
-    if not scores and (best := checkpoints.latest()) is not None:  # nothing was left to do
-        scores = checkpoints.about(best)["scores"]
     return state, scores
 
 
-def _write_line(task: Task, journal: Journal, step: int, tally, learning_rate: float, clock: "_Clock") -> None:
-    totals = jax.device_get(tally)
-    values = task.scores(totals) | {
-        "learning_rate": learning_rate,
-        "gradient_norm": float(totals["gradient_norm"] / totals["steps"]),
-    }
-    if not math.isfinite(values["loss"]):
-        raise FloatingPointError(
-            f"the training loss is {values['loss']} at step {step}; the last checkpoint is untouched"
-        )
+def _write_line(run: Run, journal: Journal, step: int, tally, learning_rate: float, clock: "_Clock") -> None:
+    values = line_values(run.task, jax.device_get(tally), layers=layer_names(run.skeleton.shapes))
+    values["learning_rate"] = learning_rate
     journal.metrics(step, "train", values)
     speed = clock.read()
     journal.speed(step, speed)
-    journal.progress(step, loss=f"{values['loss']:.3f}", tokens_per_s=f"{speed['tokens_per_second']:,.0f}")
+    loss = f"{values['loss']:.3f}" if "loss" in values else "skipped"
+    journal.progress(step, loss=loss, tokens_per_s=f"{speed['tokens_per_second']:,.0f}")
+
+
+def _end_if_lost(run: Run, state: TrainState, in_a_row: Any) -> None:
+    """Raises FloatingPointError after `train.max_skipped` steps skipped in a row; `state` may be a step further on."""
+    watch = make_watch(run.config)
+    if int(in_a_row) < watch.max_skipped:
+        return
+    task, first = run.task, int(state.step) - int(state.guard["in_a_row"])
+    host_batch = _device_part(task, task.train_batch(first))
+    batch = put_batch(host_batch, run.mesh, accumulation=run.config.train.accumulation)
+    raise FloatingPointError(stopping_sentence(task, run.skeleton, state, batch, watch=watch, seed=run.config.seed))
 
 
 def evaluate_split(run: Run, params, split: str, evaluate) -> dict[str, float]:

@@ -1,13 +1,15 @@
-"""Optax, by the config: schedule, parameter groups, clipping."""
+"""Optax, by the config: schedule, optimizer, parameter groups, clipping."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import optax
 
 from errors import InputError
+from training.plan import Plan, check_rules, make_plan
 
 Params = Mapping[str, jax.Array]
 """Parameters by dotted path, such as `encoder.layers.0.attention.query.kernel`."""
@@ -35,32 +37,114 @@ def make_schedule(settings: Any, *, steps: int) -> optax.Schedule:
 
 
 def check_optimizer(settings: Any) -> None:
-    """Raises InputError for a number with which no step could be taken, or none that goes downhill."""
+    """Raises InputError for a setting with which no step could be taken, or none that goes downhill."""
+    if settings.name not in CORES:
+        raise InputError(f"optimizer.name={settings.name!r} is not one of {', '.join(CORES)}")
     for key in ("learning_rate", "weight_decay", "clip_norm"):
         if not 0 <= settings[key] < math.inf:
             raise InputError(f"optimizer.{key}={settings[key]} must be a finite number of at least 0")
-    for key in ("beta1", "beta2"):
+    for key in ("beta1", "beta2", "ema"):
         if not 0 <= settings[key] < 1:
             raise InputError(f"optimizer.{key}={settings[key]} must be at least 0 and below 1")
     if not settings.epsilon > 0:
         raise InputError(f"optimizer.epsilon={settings.epsilon} must be above 0")
+    if not 0 < settings.layer_decay <= 1:
+        raise InputError(f"optimizer.layer_decay={settings.layer_decay} must be above 0 and at most 1")
+    check_rules(settings.rules)
 
 
-def decayed(params: Params) -> dict[str, bool]:
-    """True for parameters under weight decay: all but biases and the scales of norms (Devlin et al. 2018, A.2)."""
-    return {path: path.rsplit(".", 1)[-1] not in ("bias", "scale") for path in params}
+@dataclass(frozen=True)
+class Optimizer:
+    """An Optax transformation of the parameters that may move; it never sees those that a rule freezes.
+
+    Which these are depends on all paths, so it is told when the parameters are at hand: `params` are always all.
+    """
+
+    settings: Any
+    schedule: optax.Schedule
+
+    def moving(self, params: Params) -> dict[str, jax.Array]:
+        plan = make_plan(self.settings, params)
+        return {path: value for path, value in params.items() if plan.moves(path)}
+
+    def init(self, params: Params) -> optax.OptState:
+        return self._transform(make_plan(self.settings, params)).init(self.moving(params))
+
+    def update(self, gradients: Params, opt_state: optax.OptState, params: Params) -> tuple[Params, optax.OptState]:
+        """What to add to the moving parameters, from their gradients."""
+        return self._transform(make_plan(self.settings, params)).update(gradients, opt_state, self.moving(params))
+
+    def _transform(self, plan: Plan) -> optax.GradientTransformation:
+        clip = self.settings.clip_norm
+        return optax.chain(
+            *([optax.clip_by_global_norm(clip)] if clip > 0 else []),
+            CORES[self.settings.name](self.settings),
+            _add_decay(plan),
+            _scale_rates(plan),
+            optax.scale_by_learning_rate(self.schedule),
+        )
 
 
-def make_optimizer(settings: Any, schedule: optax.Schedule) -> optax.GradientTransformation:
-    """AdamW with decoupled decay on `decayed` parameters, after clipping by the global norm."""
-    adam = optax.adamw(
-        schedule,
-        b1=settings.beta1,
-        b2=settings.beta2,
-        eps=settings.epsilon,
-        weight_decay=settings.weight_decay,
-        mask=decayed,
-    )
-    if settings.clip_norm > 0:
-        return optax.chain(optax.clip_by_global_norm(settings.clip_norm), adam)
-    return adam
+def make_optimizer(settings: Any, schedule: optax.Schedule) -> Optimizer:
+    """The optimizer that `settings.name` tells, after clipping by the global norm.
+
+    Weight decay is decoupled and multiplied by the learning rate, for every optimizer alike (Loshchilov and Hutter
+    2019, as in Optax's AdamW). Optax's own Adafactor would decay by the whole amount whatever the learning rate.
+    """
+    return Optimizer(settings, schedule)
+
+
+def _adam(settings: Any) -> optax.GradientTransformation:
+    return optax.scale_by_adam(settings.beta1, settings.beta2, settings.epsilon)
+
+
+def _adafactor(settings: Any) -> optax.GradientTransformation:
+    """Without momentum; tables and kernels of 128 or more on both sides hold a row and a column (Shazeer 2018)."""
+    return optax.chain(optax.scale_by_factored_rms(), optax.clip_by_block_rms(1.0), optax.scale_by_param_block_rms())
+
+
+def _lion(settings: Any) -> optax.GradientTransformation:
+    return optax.scale_by_lion(settings.beta1, settings.beta2)
+
+
+def _muon(settings: Any) -> optax.GradientTransformation:
+    """Muon on kernels with two axes; Adam on tables, biases and norms (Jordan et al. 2024).
+
+    Muon's steps are scaled to Adam's usual root mean square, 0.2, so that one learning rate and one weight decay serve
+    both (Liu et al. 2025, section 2.2). Its momentum is Optax's, 0.95 with Nesterov's correction, which Optax's own
+    `muon` would give to Adam too.
+    """
+
+    def shapes(updates):
+        return jax.tree.map(lambda _: optax.contrib.MuonDimensionNumbers(), updates)
+
+    def even(updates, params=None):
+        return jax.tree.map(lambda u: 0.2 * max(u.shape) ** 0.5 * u, updates)
+
+    def labels(params):
+        return {p: "muon" if v.ndim == 2 and p.endswith(".kernel") else "adam" for p, v in params.items()}
+
+    muon = optax.chain(optax.contrib.scale_by_muon(weight_dimension_numbers=shapes), optax.stateless(even))
+    return optax.partition({"muon": muon, "adam": _adam(settings)}, labels)
+
+
+CORES: dict[str, Callable[[Any], optax.GradientTransformation]] = {
+    "adamw": _adam,
+    "adafactor": _adafactor,
+    "lion": _lion,
+    "muon": _muon,
+}
+
+
+def _add_decay(plan: Plan) -> optax.GradientTransformation:
+    def add(updates, params):
+        return {path: u + plan.decays[path] * params[path] if plan.decays[path] else u for path, u in updates.items()}
+
+    return optax.stateless(add)
+
+
+def _scale_rates(plan: Plan) -> optax.GradientTransformation:
+    def scale(updates, params):
+        return {path: u * plan.rates[path] if plan.rates[path] != 1 else u for path, u in updates.items()}
+
+    return optax.stateless(scale)

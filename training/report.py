@@ -11,9 +11,10 @@ from typing import Any
 import jax
 import psutil
 
-from training.checkpoint import Checkpoints
+from training.about import from_best_to_worst
 from training.journal import draw_loss
 from training.loop import Run, answerer, evaluate_split
+from training.restore import stored_scores
 from training.run_directory import write_result
 from training.step import make_evaluate
 
@@ -52,17 +53,17 @@ FILES = {
 }
 
 
-def evaluation(run: Run, params: dict[str, jax.Array], *, split: str, step: int, origin: Path) -> None:
+def evaluation(run: Run, params: dict[str, jax.Array], *, split: str) -> None:
     """Scores one split and writes result_SPLIT.json."""
     scores = evaluate_split(run, params, split, make_evaluate(run.task, run.skeleton, mesh=run.mesh))
     baseline = run.task.baseline(split)
-    path = _record(run, split, step, scores, baseline)
-    print(f"{split} split, checkpoint {step} of {origin}")
+    path = _record(run, split, run.given.step, scores, baseline)
+    print(f"{split} split, checkpoint {run.given.step} of {run.given.directory}")
     _print_scores(scores, baseline)
     print(f"written to {path}")
 
 
-def prediction(run: Run, params: dict[str, jax.Array], *, split: str, step: int, origin: Path) -> None:
+def prediction(run: Run, params: dict[str, jax.Array], *, split: str) -> None:
     """Writes one JSON object a line for each example of a split; the file appears whole or not at all."""
     path = Path(run.config.prediction.output or run.directory / "predictions.jsonl")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +74,7 @@ def prediction(run: Run, params: dict[str, jax.Array], *, split: str, step: int,
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
             count += 1
     os.replace(fresh, path)
-    print(f"{count} predictions of checkpoint {step} of {origin} written to {path}")
+    print(f"{count} predictions of checkpoint {run.given.step} of {run.given.directory} written to {path}")
 
 
 def process_start() -> float:
@@ -98,13 +99,9 @@ def _print_scores(scores: dict[str, float], baseline: dict[str, Any]) -> None:
         print(f"  {name:<12} {value:.4g}{beside}")
 
 
-def _best_step(run: Run) -> int | None:
-    settings = run.config.checkpoint
-    checkpoints = Checkpoints(run.directory / "checkpoints", keep=settings.keep, best=settings.best, read_only=True)
-    try:
-        return checkpoints.best()
-    finally:
-        checkpoints.close()
+def _best_step(run: Run) -> int:
+    scores = stored_scores(run.directory / "checkpoints")
+    return from_best_to_worst(scores, best=run.config.checkpoint.best)[0]
 
 
 def _command(mode: str) -> str:

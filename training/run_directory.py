@@ -24,6 +24,8 @@ FREE_TO_CHANGE = (
     "evaluation",
     "prediction",
     "mesh",
+    "checkpoint.verify",
+    "train.max_skipped",
     "data.read_ahead",
     "data.cache",
 )

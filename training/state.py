@@ -10,6 +10,8 @@ import optax
 from flax import nnx
 
 from errors import InputError
+from training.guard import Guard, fresh_guard
+from training.optimizer import Optimizer
 
 BuildModel = Callable[[nnx.Rngs], nnx.Module]
 
@@ -24,6 +26,13 @@ class TrainState:
     opt_state: optax.OptState
     key: jax.Array  # typed PRNG key of the whole run; the key of a step is folded in from it, never reused
     tally: dict[str, jax.Array]
+    ema: dict[str, jax.Array]  # averages of the parameters that move, by path; empty where none are kept
+    guard: Guard
+
+    @property
+    def weights(self) -> dict[str, jax.Array]:
+        """What evaluation, prediction and samples use: the averages where they are kept, else the parameters."""
+        return self.params | self.ema
 
 
 class Skeleton:
@@ -59,7 +68,7 @@ class Skeleton:
 
 def initial_state(
     skeleton: Skeleton,
-    optimizer: optax.GradientTransformation,
+    optimizer: Optimizer,
     *,
     key: jax.Array,
     tally: Mapping[str, jax.Array],
@@ -68,7 +77,9 @@ def initial_state(
     """Step 0, but for the parameters in `given`."""
     init_key, run_key = jax.random.split(key)
     params = skeleton.initial(init_key) | dict(given)
-    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), run_key, dict(tally))
+    ema = jax.tree.map(jnp.copy, optimizer.moving(params)) if optimizer.settings.ema else {}
+    step = jnp.zeros((), jnp.int32)
+    return TrainState(step, params, optimizer.init(params), run_key, dict(tally), ema, fresh_guard())
 
 
 @dataclass(frozen=True)

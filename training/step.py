@@ -11,7 +11,10 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from tasks.task import Task
+from training.guard import Watch, judge
+from training.layers import layer_names, layer_norms
 from training.mesh import replicated
+from training.optimizer import Optimizer
 from training.state import Skeleton, TrainState
 
 Device = dict[str, jax.Array]
@@ -20,59 +23,99 @@ Device = dict[str, jax.Array]
 def make_train_step(
     task: Task,
     skeleton: Skeleton,
-    optimizer: optax.GradientTransformation,
+    optimizer: Optimizer,
     *,
     mesh: Mesh,
     log_every: int,
+    watch: Watch = Watch(),  # noqa: B008  (frozen)
 ) -> Callable[[TrainState, Device], TrainState]:
     """`step(state, batch) -> state`, compiled, its state donated.
 
     `batch` holds `[A, B, ...]` arrays: A micro-batches whose summed losses and gradients are divided once, by their
-    summed weight, so that A changes the memory and not the result.
+    summed weight, so that A changes the memory and not the result. A step that `watch` finds bad changes nothing but
+    the step number and the counts of such steps; the next batch is the next one.
     """
-
-    def totals_of(params, micro_batch, key):
-        totals = task.loss(skeleton.join(params), micro_batch, rngs=nnx.Rngs(dropout=key))
-        return totals["loss"], totals
-
-    gradients_of = jax.grad(totals_of, has_aux=True)
+    gradients_of = jax.grad(loss_of(task, skeleton), has_aux=True)
+    layers = layer_names(skeleton.shapes)
 
     def step(state: TrainState, batch: Device) -> TrainState:
-        key = jax.random.fold_in(state.key, state.step)
-
-        def add(carry, numbered):
-            number, micro_batch = numbered
-            gradients, totals = gradients_of(state.params, micro_batch, jax.random.fold_in(key, number))
-            return jax.tree.map(jnp.add, carry, (gradients, totals)), None
-
-        numbers = jnp.arange(next(iter(batch.values())).shape[0])
-        one = jax.tree.map(lambda a: a[0], (numbers, batch))
-        zeros = jax.tree.map(
-            lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(gradients_of, state.params, one[1], key)
-        )
-        if numbers.size == 1:
-            (gradients, totals), _ = add(zeros, one)
-        else:
-            (gradients, totals), _ = jax.lax.scan(add, zeros, (numbers, batch))
+        moving = optimizer.moving(state.params)
+        gradients, totals = _summed(partial(gradients_of, moving, state.params), step_key(state.key, state.step), batch)
         weight = jnp.maximum(totals["weight"], 1e-9)  # a batch without a single label moves nothing
         gradients = jax.tree.map(lambda g: g / weight, gradients)
-        totals["gradient_norm"] = optax.tree.norm(gradients)
-        totals["steps"] = jnp.ones((), jnp.float32)
+        gradient_norm = optax.tree.norm(gradients)
+        counts, guard = judge(state.guard, totals["loss"] / weight, gradient_norm, watch)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        moved = optax.apply_updates(moving, updates)
+        ema = {path: _toward(state.ema[path], moved[path], optimizer.settings.ema) for path in state.ema}
+
+        totals |= {"gradient_norm": gradient_norm, "steps": jnp.ones((), jnp.float32)}
+        totals |= _norms(gradients, updates, layers) if watch.norms else {}
+        totals = {name: jnp.where(counts, value, 0) for name, value in totals.items()}
+        totals["skipped"] = 1 - counts.astype(jnp.float32)
         fresh = (state.step % log_every) == 0  # the line before was written after this many steps
-        tally = {name: jnp.where(fresh, 0, state.tally[name]) + value for name, value in totals.items()}
-        return TrainState(state.step + 1, optax.apply_updates(state.params, updates), opt_state, state.key, tally)
+        tally = {name: jnp.where(fresh, 0, kept) + totals.get(name, 0) for name, kept in state.tally.items()}
+        old = moving, state.opt_state, state.ema
+        moved, opt_state, ema = jax.tree.map(partial(jnp.where, counts), (moved, opt_state, ema), old)
+        return TrainState(state.step + 1, state.params | moved, opt_state, state.key, tally, ema, guard)
 
     return jax.jit(step, donate_argnums=0, out_shardings=replicated(mesh))
 
 
+def loss_of(task: Task, skeleton: Skeleton) -> Callable[..., tuple[jax.Array, Any]]:
+    """`loss(moving, params, micro_batch, key) -> (loss sum, totals)`, where `moving` takes the place of its names."""
+
+    def loss(moving, params, micro_batch, key):
+        totals = task.loss(skeleton.join(params | moving), micro_batch, rngs=nnx.Rngs(dropout=key))
+        return totals["loss"], totals
+
+    return loss
+
+
+def step_key(key: jax.Array, step: jax.Array | int) -> jax.Array:
+    """The key of a step; that of its micro-batch n is n folded into it."""
+    return jax.random.fold_in(key, step)
+
+
+def _summed(gradients_of: Callable[..., Any], key: jax.Array, batch: Device) -> Any:
+    """Gradients and totals added up over the micro-batches."""
+
+    def add(carry, numbered):
+        number, micro_batch = numbered
+        return jax.tree.map(jnp.add, carry, gradients_of(micro_batch, jax.random.fold_in(key, number))), None
+
+    numbers = jnp.arange(next(iter(batch.values())).shape[0])
+    one = jax.tree.map(lambda a: a[0], (numbers, batch))
+    zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(gradients_of, one[1], key))
+    if numbers.size == 1:
+        return add(zeros, one)[0]
+    return jax.lax.scan(add, zeros, (numbers, batch))[0]
+
+
+def _toward(average: jax.Array, value: jax.Array, decay: float) -> jax.Array:
+    return decay * average + (1 - decay) * value
+
+
+def _norms(gradients: Any, updates: Any, layers: list[str]) -> dict[str, jax.Array]:
+    values = {
+        "layer_gradient_norms": layer_norms(gradients, layers),
+        "layer_update_norms": layer_norms(updates, layers),
+    }
+    return values | {"norm_steps": jnp.ones((), jnp.float32)}
+
+
 def empty_tally(task: Task, skeleton: Skeleton, batch: Device) -> dict[str, jax.Array]:
-    """Zeros for each total that the step keeps, so that the shape of the state never changes."""
+    """Zeros for each total that the step keeps, so that the shape of the state never changes.
+
+    There is a place for the norms by layer whether they are kept or not: a resumed run may turn them on or off.
+    """
     totals = jax.eval_shape(
         lambda params, one: task.loss(skeleton.join(params), one, rngs=None), skeleton.shapes, _flat_shapes(batch)
     )
-    counts = {"gradient_norm": jnp.zeros(()), "steps": jnp.zeros(())}
-    return {name: jnp.zeros(leaf.shape, leaf.dtype) for name, leaf in totals.items()} | counts
+    counts = {name: jnp.zeros(()) for name in ("gradient_norm", "steps", "skipped", "norm_steps")}
+    layers = jnp.zeros(len(layer_names(skeleton.shapes)))
+    norms = {"layer_gradient_norms": layers, "layer_update_norms": jnp.copy(layers)}
+    return {name: jnp.zeros(leaf.shape, leaf.dtype) for name, leaf in totals.items()} | counts | norms
 
 
 def _flat_shapes(batch: Device) -> dict[str, jax.ShapeDtypeStruct]:

@@ -1,6 +1,5 @@
 """Where starting weights, and the weights that are evaluated, come from."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import jax
 from jax.sharding import NamedSharding
 
 from errors import InputError
-from training.checkpoint import Checkpoints
+from training.restore import restore_best
 from training.run_directory import has_checkpoint, read_config
 from training.state import Skeleton, transfer
 
@@ -28,23 +27,30 @@ SIZES = (
 
 
 @dataclass(frozen=True)
+class Given:
+    """Parameters of a finished or earlier run, each array checked against its digest."""
+
+    params: dict[str, jax.Array]
+    step: int
+    directory: Path
+
+
+@dataclass(frozen=True)
 class Source:
-    """The best checkpoint of a work directory."""
+    """A work directory whose best checkpoint gives parameters."""
 
     directory: Path
-    step: int
     best: str
+    verify: bool
 
     @property
     def tokenizer(self) -> Path:
         return self.directory / "tokenizer"
 
-    def params(self, sharding: NamedSharding) -> dict[str, jax.Array]:
-        checkpoints = _open(self.directory, self.best)
-        try:
-            return checkpoints.params(self.step, sharding)
-        finally:
-            checkpoints.close()
+    def load(self, sharding: NamedSharding) -> Given:
+        """The best checkpoint, or the best of those that are intact, with a line on standard error for each other."""
+        params, step = restore_best(self.directory / "checkpoints", sharding, best=self.best, verify=self.verify)
+        return Given(params, step, self.directory)
 
 
 def starting_source(config: Any) -> Source | None:
@@ -77,33 +83,21 @@ def _source(directory: Path, config: Any) -> Source:
     ]
     if differ:
         raise InputError(f"{directory} holds another model: {'; '.join(differ)}")
-    best = there["checkpoint"]["best"]
-    checkpoints = _open(directory, best)
-    try:
-        step = checkpoints.best()
-    finally:
-        checkpoints.close()
-    if step is None:
-        raise InputError(f"{directory} has no finished checkpoint yet; train it first")
-    return Source(directory, step, best)
-
-
-def _open(directory: Path, best: str) -> Checkpoints:
     if not has_checkpoint(directory):
         raise InputError(f"{directory} has no checkpoint; train it first")
-    return Checkpoints(directory / "checkpoints", keep=1, best=best, read_only=True)
+    return Source(directory, there["checkpoint"]["best"], config.checkpoint.verify)
 
 
-def check_complete(params: Mapping[str, jax.Array], skeleton: Skeleton, *, directory: Path) -> dict[str, jax.Array]:
-    """`params` cut to what the model has.
+def check_complete(given: Given, skeleton: Skeleton) -> dict[str, jax.Array]:
+    """The parameters cut to what the model has.
 
     Raises:
       InputError: some parameter of the model is not in the checkpoint, so that its answers would be noise.
     """
-    report = transfer(params, skeleton.shapes)
+    report = transfer(given.params, skeleton.shapes)
     if report.fresh:
         raise InputError(
-            f"{directory} was trained for another task: it has no {', '.join(report.fresh[:3])}; train this task "
+            f"{given.directory} was trained for another task: it has no {', '.join(report.fresh[:3])}; train this task "
             "first, with --config.init_from to start from it"
         )
-    return {name: params[name] for name in report.taken}
+    return {name: given.params[name] for name in report.taken}

@@ -74,3 +74,17 @@ def test_a_model_holds_parameters_only_each_once(name, head):
 def test_fewer_than_two_classes_are_refused():
     with pytest.raises(InputError, match="classes must be at least 2, got 1"):
         SequenceClassifier(small("transformer"), classes=1, dropout_rate=0.0, rngs=nnx.Rngs(0))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_logits_are_the_product_of_the_factors(dtype):
+    model, ids = small("transformer", masked_lm, dtype=dtype), token_ids(2, 14)
+    places = jnp.array([[1, 5, 5], [13, 0, 2]])
+
+    def both(m):
+        x, table, bias = m.factors(ids, predict_positions=places)
+        product = jnp.einsum("BPD,VD->BPV", x, table.astype(x.dtype), preferred_element_type=jnp.float32)
+        return m(ids, predict_positions=places).logits, product + bias[None, None]
+
+    logits, product = jitted(model, both)
+    assert jnp.array_equal(logits, product)

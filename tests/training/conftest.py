@@ -1,6 +1,8 @@
 """A made-up language in small files, and train.py called in this process on a net that compiles in seconds."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -62,6 +64,16 @@ def run(arguments):
             sys.argv = before
 
     return start
+
+
+@pytest.fixture(scope="session")
+def eight_devices(tmp_path_factory) -> tuple[dict, Path]:
+    """What eight_devices.py printed, and the checkpoints that it left."""
+    directory = tmp_path_factory.mktemp("eight") / "checkpoints"
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-m", "tests.training.eight_devices", str(directory)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout), directory
 
 
 def read_lines(path: Path) -> list[dict]:

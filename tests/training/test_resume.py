@@ -1,34 +1,42 @@
-"""A run that is killed and started again ends with the same bytes as one that was left alone."""
+"""A run that is killed, damaged or out of space, and started again, ends with the same bytes as one left alone."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import jax
-import numpy as np
 import pytest
 
-from training.checkpoint import Checkpoints
-from training.mesh import make_mesh, replicated
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def final_params(workdir: Path) -> dict[str, np.ndarray]:
-    checkpoints = Checkpoints(workdir / "checkpoints", keep=1, best="loss", read_only=True)
-    params = checkpoints.params(checkpoints.latest(), replicated(make_mesh(1)))
-    checkpoints.close()
-    return jax.device_get(params)
+from experiments.faults.runs import Reader, differences
+from tests.training.conftest import ROOT
+from tests.training.test_checkpoint import flip_a_bit_of_data
+from training.restore import stored_scores, stored_steps
 
 
-def assert_same_end(one: Path, other: Path) -> None:
-    assert (one / "metrics.jsonl").read_bytes() == (other / "metrics.jsonl").read_bytes()
-    left, right = final_params(one), final_params(other)
-    assert left.keys() == right.keys()
-    assert all(left[name].tobytes() == right[name].tobytes() for name in left)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, run) -> Path:
+    workdir = tmp_path_factory.mktemp("whole") / "run"
+    run(workdir)
+    return workdir
+
+
+@pytest.fixture
+def copy(whole, tmp_path) -> Path:
+    return shutil.copytree(whole, tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def differing(arguments):
+    """What differs between the ends of two runs, metrics, parameters, optimizer state, key, step and totals."""
+
+    def compare(one: Path, other: Path, *overrides: str) -> list[str]:
+        return list(differences(Reader(arguments(one, *overrides), one), one, other))
+
+    return compare
 
 
 def start_and_kill(argv: list[str], workdir: Path, *, lines: int, delay: float) -> bool:
@@ -44,26 +52,66 @@ def start_and_kill(argv: list[str], workdir: Path, *, lines: int, delay: float) 
     return process.wait() == -signal.SIGKILL
 
 
-def test_killed_twice_and_resumed_run_equals_an_uninterrupted_one_byte_for_byte(tmp_path, run, arguments):
+def test_killed_twice_and_resumed_run_equals_an_uninterrupted_one_byte_for_byte(tmp_path, run, arguments, differing):
+    """The short form of experiments/faults/kill.py."""
     steps = "train.steps=60"
     run(tmp_path / "whole", steps)
     argv = arguments(tmp_path / "killed", steps)
     killed = [start_and_kill(argv, tmp_path / "killed", lines=lines, delay=0.01) for lines in (2, 9)]
     assert all(killed), "the run ended before it could be killed: make it longer"
     run(tmp_path / "killed", steps)
-    assert_same_end(tmp_path / "whole", tmp_path / "killed")
+    assert not differing(tmp_path / "whole", tmp_path / "killed", steps)
 
 
-def test_starting_a_finished_run_again_changes_nothing(tmp_path, run):
-    run(tmp_path / "run")
-    before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
-    run(tmp_path / "run")
-    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
+def test_starting_a_finished_run_again_changes_nothing(whole, copy, run, differing):
+    run(copy)
+    assert not differing(whole, copy)
 
 
-def test_another_seed_ends_elsewhere(tmp_path, run):
-    run(tmp_path / "zero")
-    run(tmp_path / "one", "seed=1")
-    assert (tmp_path / "zero" / "metrics.jsonl").read_bytes() != (tmp_path / "one" / "metrics.jsonl").read_bytes()
-    with pytest.raises(AssertionError):
-        assert_same_end(tmp_path / "zero", tmp_path / "one")
+def test_another_seed_ends_elsewhere(whole, tmp_path, run, differing):
+    run(tmp_path / "other", "seed=1")
+    differ = differing(whole, tmp_path / "other")
+    assert {"metrics.jsonl", "about", "key"} <= set(differ)
+    assert any(path.startswith("params/") for path in differ)
+
+
+def test_a_damaged_newest_checkpoint_costs_steps_and_not_the_result(whole, copy, run, differing, capsys):
+    flip_a_bit_of_data(copy / "checkpoints" / "12" / "rest")
+    run(copy)
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("checkpoint")]
+    assert told[0].startswith(
+        f"checkpoint 12 ({copy / 'checkpoints' / '12'}) is damaged and not used: rest differs from "
+    )
+    assert told[-1] == "checkpoint 8 is used instead"
+    assert (copy / "checkpoints" / "damaged" / "12.1" / "rest").is_dir()
+    assert not differing(whole, copy)
+
+
+def test_evaluation_names_a_damaged_best_checkpoint_and_takes_the_next(copy, run, capsys):
+    scores = stored_scores(copy / "checkpoints")
+    best = min((step for step in scores if scores[step]), key=lambda step: scores[step]["loss"])
+    (other,) = set(scores) - {best}
+    flip_a_bit_of_data(copy / "checkpoints" / str(best) / "params")
+    run(copy, "mode=evaluate")
+    told = capsys.readouterr()
+    assert told.err.startswith(f"checkpoint {best} (")
+    assert f"validation split, checkpoint {other} of" in told.out
+    assert json.loads((copy / "result_validation.json").read_text())["step"] == other
+    assert stored_steps(copy / "checkpoints") == sorted(scores, reverse=True)
+
+
+def test_a_full_disk_costs_no_checkpoint(whole, copy, run, arguments, differing):
+    """A limit on the size of files stands for the disk; experiments/faults/full_disk.py fills a real one."""
+    shutil.rmtree(copy / "checkpoints" / "12")
+    limit = "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
+    begin = f"{limit}; runpy.run_path('train.py', run_name='__main__')"
+    command = [sys.executable, "-c", begin, *arguments(copy)[1:]]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    told = done.stderr.splitlines()[-1]
+    assert told.startswith("train.py: the disk is full (")
+    assert told.endswith("no checkpoint is lost: free some space and start the same command again")
+    assert stored_steps(copy / "checkpoints") == [8]
+    run(copy)
+    assert not differing(whole, copy)
