@@ -12,13 +12,14 @@ import sys
 from pathlib import Path
 
 import jax
+from jax.sharding import Mesh
 
 from configs import command_line
 from errors import InputError
 from models import HEADS, MODELS
 from tasks import TASKS, load_tokenizer
 from training import loop, report, run_directory
-from training.mesh import make_mesh, replicated
+from training.mesh import check_model_fits, make_mesh, replicated
 from training.state import Skeleton
 from training.weights import check_complete, finished_source, starting_source
 
@@ -31,39 +32,40 @@ def main(argv: list[str]) -> None:
         jax.config.update("jax_compilation_cache_dir", os.path.expanduser(config.compilation_cache))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     directory = Path(config.workdir)
-    with run_directory.held(directory):
-        mode(config, directory)
+    mesh = make_mesh(config.mesh)
+    with run_directory.held(directory), jax.set_mesh(mesh):
+        mode(config, directory, mesh)
 
 
-def train(config, directory: Path) -> None:
+def train(config, directory: Path, mesh: Mesh) -> None:
     run_directory.claim(directory, config.to_dict())
-    run = build(config, directory, starting_source(config))
+    run = build(config, directory, mesh, starting_source(config))
     run_directory.write_environment(directory)
     state, scores = loop.train(run)
     report.finish_training(run, state.params, scores)
 
 
-def evaluate(config, directory: Path) -> None:
+def evaluate(config, directory: Path, mesh: Mesh) -> None:
     source = finished_source(config)
-    run = build(config, directory, source)
+    run = build(config, directory, mesh, source)
     params = check_complete(run.given_params, run.skeleton, directory=source.directory)
     report.evaluation(run, params, split=config.evaluation.split, step=source.step, origin=source.directory)
 
 
-def predict(config, directory: Path) -> None:
+def predict(config, directory: Path, mesh: Mesh) -> None:
     source = finished_source(config)
-    run = build(config, directory, source)
+    run = build(config, directory, mesh, source)
     params = check_complete(run.given_params, run.skeleton, directory=source.directory)
     report.prediction(run, params, split=config.prediction.split, step=source.step, origin=source.directory)
 
 
-def build(config, directory: Path, source) -> loop.Run:
+def build(config, directory: Path, mesh: Mesh, source) -> loop.Run:
     """Every part of a run, checked; nothing is compiled yet."""
     net_config, net = pick(MODELS, config.model.name, key="model.name")
     head, make_task = pick(HEADS, config.task, key="task"), pick(TASKS, config.task, key="task")
-    mesh = make_mesh(config.mesh.data)
     sizes = model_sizes(config, net_config)  # all that costs nothing is checked before anything is read
     loop.check_settings(config, mesh)
+    check_model_fits(mesh, heads=sizes.heads, mlp_width=sizes.mlp_width, length=config.data.length)
     tokenizer = load_tokenizer(config, directory, inherited=source.tokenizer if source else None)
     sizes = dataclasses.replace(sizes, vocab_size=tokenizer.vocab_size)
     task = make_task(config, tokenizer, directory)

@@ -83,13 +83,15 @@ class Checkpoints:
     def about(self, step: int) -> dict[str, Any]:
         return self._manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
 
-    def restore(self, step: int, like: TrainState, sharding: NamedSharding) -> TrainState:
-        """The state saved at `step`, laid out by `sharding`; `like` gives shapes only.
+    def restore(self, step: int, like: TrainState, shardings: TrainState) -> TrainState:
+        """The state saved at `step`, each leaf laid out as `shardings` says; `like` gives shapes only.
 
         Raises:
           InputError: the checkpoint holds another model or another optimizer; names what differs.
         """
-        abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), like)
+        abstract = jax.tree.map(
+            lambda leaf, lies: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=lies), like, shardings
+        )
         _check_same(self.shapes(step), like.params, where=self._directory)
         rest = {f.name: getattr(abstract, f.name) for f in dataclasses.fields(like) if f.name != "params"}
         try:

@@ -16,8 +16,9 @@ from errors import InputError
 from tasks.task import Answer, Batch, Task
 from training.checkpoint import Checkpoints, check_disk_space
 from training.journal import Journal
-from training.mesh import check_batch_size, put_batch, replicated
+from training.mesh import check_batch_size, put_batch
 from training.optimizer import check_optimizer, make_optimizer, make_schedule
+from training.sharding import shardings
 from training.state import Skeleton, TrainState, initial_state, transfer
 from training.step import empty_tally, make_answer, make_evaluate, make_train_step
 
@@ -97,7 +98,7 @@ def check_best(config: Any, task: Task) -> None:
 
 def _restore_or_start(run: Run, checkpoints: Checkpoints, start_state, like: TrainState) -> tuple[TrainState, int]:
     """The newest checkpoint; else fresh weights, those of `init_from` put over them."""
-    sharding = replicated(run.mesh)
+    lies = shardings(like, run.mesh)
     latest = checkpoints.latest()
     if latest is not None:
         saved, here = checkpoints.about(latest)["identity"], dict(run.task.identity)
@@ -107,14 +108,14 @@ def _restore_or_start(run: Run, checkpoints: Checkpoints, start_state, like: Tra
                 f"{run.directory} cannot go on: {' and '.join(differ)} changed since its checkpoint {latest}; "
                 "put the old back, or start in a fresh workdir"
             )
-        return checkpoints.restore(latest, like, sharding), latest
+        return checkpoints.restore(latest, like, lies), latest
 
     given: dict[str, Any] = dict(run.task.initial_params())
     if run.given_params is not None:
         report = transfer(run.given_params, run.skeleton.shapes)
         given |= {name: run.given_params[name] for name in report.taken}
         print(report.told(), flush=True)
-    return jax.jit(start_state, out_shardings=sharding)(jax.random.key(run.config.seed), given), 0
+    return jax.jit(start_state, out_shardings=lies)(jax.random.key(run.config.seed), given), 0
 
 
 def _steps(run: Run, state, start, step_fn, schedule, checkpoints: Checkpoints, journal: Journal):

@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 
 from tasks.task import Task
 from training.mesh import replicated
+from training.sharding import shardings
 from training.state import Skeleton, TrainState
 
 Device = dict[str, jax.Array]
@@ -36,6 +37,7 @@ def make_train_step(
         return totals["loss"], totals
 
     gradients_of = jax.grad(totals_of, has_aux=True)
+    lies = shardings(skeleton.shapes, mesh)
 
     def step(state: TrainState, batch: Device) -> TrainState:
         key = jax.random.fold_in(state.key, state.step)
@@ -43,6 +45,7 @@ def make_train_step(
         def add(carry, numbered):
             number, micro_batch = numbered
             gradients, totals = gradients_of(state.params, micro_batch, jax.random.fold_in(key, number))
+            gradients = jax.lax.with_sharding_constraint(gradients, lies)
             return jax.tree.map(jnp.add, carry, (gradients, totals)), None
 
         numbers = jnp.arange(next(iter(batch.values())).shape[0])
@@ -61,9 +64,11 @@ def make_train_step(
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         fresh = (state.step % log_every) == 0  # the line before was written after this many steps
         tally = {name: jnp.where(fresh, 0, state.tally[name]) + value for name, value in totals.items()}
-        return TrainState(state.step + 1, optax.apply_updates(state.params, updates), opt_state, state.key, tally)
+        params = optax.apply_updates(state.params, updates)
+        after = TrainState(state.step + 1, params, opt_state, state.key, tally)
+        return jax.lax.with_sharding_constraint(after, shardings(after, mesh))
 
-    return jax.jit(step, donate_argnums=0, out_shardings=replicated(mesh))
+    return jax.jit(step, donate_argnums=0)
 
 
 def empty_tally(task: Task, skeleton: Skeleton, batch: Device) -> dict[str, jax.Array]:

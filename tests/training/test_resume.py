@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from training.checkpoint import Checkpoints
-from training.mesh import make_mesh, replicated
+from training.mesh import ONE_DEVICE, make_mesh, replicated
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def final_params(workdir: Path) -> dict[str, np.ndarray]:
     checkpoints = Checkpoints(workdir / "checkpoints", keep=1, best="loss", read_only=True)
-    params = checkpoints.params(checkpoints.latest(), replicated(make_mesh(1)))
+    params = checkpoints.params(checkpoints.latest(), replicated(make_mesh(ONE_DEVICE)))
     checkpoints.close()
     return jax.device_get(params)
 
