@@ -18,7 +18,7 @@ from errors import InputError
 from models import HEADS, MODELS
 from tasks import TASKS, load_tokenizer
 from training import loop, report, run_directory
-from training.mesh import make_mesh, replicated
+from training.mesh import make_mesh
 from training.state import Skeleton
 from training.weights import check_complete, finished_source, starting_source
 
@@ -26,14 +26,15 @@ from training.weights import check_complete, finished_source, starting_source
 def main(argv: list[str]) -> None:
     config = command_line.parse(argv)
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
-    logging.getLogger("ops").setLevel(logging.INFO)  # tells what "auto" chose
-    logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax tells each step, and each error beside raising it
+    # What "auto" chose is told; what Orbax tells of each checkpoint, and of each error beside raising it, is not.
+    for name, level in (("ops", logging.INFO), ("absl", logging.CRITICAL)):
+        logging.getLogger(name).setLevel(level)
     mode = pick({"train": train, "evaluate": evaluate, "predict": predict}, config.mode, key="mode")
     if config.compilation_cache:
         jax.config.update("jax_compilation_cache_dir", os.path.expanduser(config.compilation_cache))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     directory = Path(config.workdir)
-    with run_directory.held(directory):
+    with run_directory.held(directory), jax.set_mesh(make_mesh(config.mesh)):
         mode(config, directory)
 
 
@@ -61,7 +62,7 @@ def build(config, directory: Path, source) -> loop.Run:
     """Every part of a run, checked; nothing is compiled yet."""
     net_config, net = pick(MODELS, config.model.name, key="model.name")
     head, make_task = pick(HEADS, config.task, key="task"), pick(TASKS, config.task, key="task")
-    mesh = make_mesh(config.mesh.data)
+    mesh = make_mesh(config.mesh)
     sizes = model_sizes(config, net_config)  # all that costs nothing is checked before anything is read
     loop.check_settings(config, mesh)
     tokenizer = load_tokenizer(config, directory, inherited=source.tokenizer if source else None)
@@ -69,7 +70,7 @@ def build(config, directory: Path, source) -> loop.Run:
     task = make_task(config, tokenizer, directory)
     loop.check_best(config, task)
     skeleton = Skeleton(lambda rngs: head(net(sizes, rngs=rngs), rngs=rngs, **task.head))
-    given = source.load(replicated(mesh)) if source else None
+    given = source.load(mesh) if source else None
     return loop.Run(task, skeleton, mesh, config, directory, given, report.process_start())
 
 

@@ -157,7 +157,10 @@ def _checkpoint() -> ConfigDict:
 
 def _mesh() -> ConfigDict:
     mesh = ConfigDict()
-    mesh.data = -1  # devices that share the batch; -1 = all
+    mesh.data = -1  # devices that share the examples of a batch, each with all parameters; -1 = all that are left
+    mesh.fsdp = 1  # devices that share the examples and also the parameters and optimizer state (fully sharded)
+    mesh.tensor = 1  # devices that share the heads and the feed-forward width
+    mesh.sequence = 1  # devices that share the tokens of each row
     return mesh
 
 

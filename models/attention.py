@@ -10,10 +10,10 @@ from models.config import LongformerConfig, TransformerConfig
 from models.global_queries import global_queries
 from models.layers import dense, split_key
 from ops.attention import dot_product_attention
+from ops.distributed import context_mesh, global_attention, put_rows, sliding_window_attention, take_rows
 from ops.full_attention import full_attention
-from ops.global_tokens import GlobalTokens, global_attention, put_rows, take_rows
+from ops.global_tokens import GlobalTokens
 from ops.positions import rotary
-from ops.sliding_window import sliding_window_attention
 from ops.window import Window
 
 
@@ -113,9 +113,11 @@ class LongformerSelfAttention(nnx.Module):
         return global_attention(q, k, v, **where)
 
     def _few(self, q: Float[Array, "B G H K"], view: LongformerView) -> bool:
-        """Whether `global_queries` serves: it is less work, no key has to turn, and both maps are plain matrices."""
+        """Whether `global_queries` serves: it is less work, no key has to turn, both maps are plain matrices, and all
+        tokens of a row are at hand.
+        """
         plain = type(self.key_global) is type(self.value_global) is nnx.Linear  # an adapted map is called, not read
-        return plain and view.places is None and q.shape[1] < q.shape[3]
+        return plain and view.places is None and q.shape[1] < q.shape[3] and context_mesh() is None
 
 
 def split_heads(x: Float[Array, "*N D"], heads: int) -> Float[Array, "*N H K"]:

@@ -4,9 +4,8 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
-from ops.attention import attention_rows, masked_softmax
-from ops.dropout import keep_mask, keep_probability, seed_words
-from ops.global_tokens import GlobalTokens, visible_to_global
+from ops.attention import masked_softmax
+from ops.global_tokens import GlobalTokens, drop_global_weights, visible_to_global
 
 
 def global_queries(
@@ -33,13 +32,6 @@ def global_queries(
     scores = jnp.einsum("bghd,bsd->bhgs", asked, x, preferred_element_type=jnp.float32)
     weights = masked_softmax(scores, visible_to_global(tokens, groups, causal=causal)[:, None])
     if dropout_key is not None and dropout_rate > 0:
-        weights = _thinned(weights, dropout_rate, dropout_key)
+        weights = drop_global_weights(weights, tokens, dropout_rate, dropout_key)
     found = jnp.einsum("bhgs,bsd->bghd", weights.astype(x.dtype), x)
     return jnp.einsum("bghd,dhk->bghk", found, to_value), weights.sum(-1).swapaxes(1, 2)
-
-
-def _thinned(weights: Float[Array, "B H G S"], rate: float, key: Array) -> Float[Array, "B H G S"]:
-    B, H, G, S = weights.shape
-    rows = attention_rows(B, H, G)[:, :, None, None] + jnp.arange(G, dtype=jnp.uint32)[None, None, :, None]
-    keep = keep_mask(seed_words(key), rows, jnp.arange(S)[None, None, None, :], rate=rate)
-    return jnp.where(keep, weights / keep_probability(rate), 0.0)

@@ -11,7 +11,8 @@ from models.config import LongformerConfig
 from models.embeddings import place_ids
 from models.outputs import EncoderOutput
 from models.stack import Encoder, visible_groups
-from ops.global_tokens import GlobalTokens, check_global_count, find_global_tokens
+from ops.distributed import find_global_tokens
+from ops.global_tokens import GlobalTokens, check_global_count
 
 
 class Longformer(Encoder):

@@ -12,6 +12,7 @@ from models.block import BLOCKS
 from models.config import TransformerConfig
 from models.embeddings import Embeddings
 from models.layers import LayerNorm, split_key
+from ops.distributed import rows_shared
 from ops.masks import token_groups
 
 
@@ -40,6 +41,7 @@ class Encoder(nnx.Module):
         in_embeddings, *in_layers = split_key(None if rngs is None else rngs.dropout(), 1 + len(self.layers))
         x = self.embeddings(input_ids, position_ids, token_type_ids, in_embeddings)
         for layer, key in zip(self.layers, in_layers, strict=True):
+            x = rows_shared(x)
             x = recomputed(layer, x, view, key) if self.cfg.remat else layer(x, view, key)
         return self.final_norm(x) if self.cfg.norm == "pre" else x
 

@@ -2,7 +2,7 @@
 
 from jaxtyping import Array, Float, Int
 
-from ops.sliding_window import sliding_window_attention
+from ops.distributed import sliding_window_attention
 
 
 def full_attention(

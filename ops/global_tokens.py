@@ -83,7 +83,7 @@ def global_attention(
     scores = jnp.einsum("bghk,bshk->bhgs", q, k, preferred_element_type=exact)
     weights = masked_softmax(scores, visible_to_global(tokens, groups, causal=causal)[:, None])
     if dropout_key is not None and dropout_rate > 0:
-        weights = _drop(weights, tokens, dropout_rate, dropout_key)
+        weights = drop_global_weights(weights, tokens, dropout_rate, dropout_key)
     return jnp.einsum("bhgs,bshk->bghk", weights.astype(v.dtype), v, preferred_element_type=exact).astype(v.dtype)
 
 
@@ -95,7 +95,10 @@ def visible_to_global(tokens: GlobalTokens, groups: Int[Array, "B S"], *, causal
     return see & past if causal else see
 
 
-def _drop(weights: Float[Array, "B H G S"], tokens: GlobalTokens, rate: float, key: Array) -> Float[Array, "B H G S"]:
+def drop_global_weights(
+    weights: Float[Array, "B H G S"], tokens: GlobalTokens, rate: float, key: Array
+) -> Float[Array, "B H G S"]:
+    """Dropout by absolute (example, head, query, key), as `attention.drop_weights`."""
     B, H, _, S = weights.shape
     rows = attention_rows(B, H, S)[:, :, None, None] + tokens.index.astype(jnp.uint32)[:, None, :, None]
     keep = keep_mask(seed_words(key), rows, jnp.arange(S)[None, None, None, :], rate=rate)

@@ -2,7 +2,7 @@
 
 A device holds T = S / N tokens of each row, in order. It takes the edges of its windows from its neighbours, and the
 few global tokens from everywhere; what it sends does not depend on S. Call these inside `jax.shard_map` over the mesh
-axis `axis`, or `longformer_attention_over` on whole arrays.
+axis `axis` (None: every device holds whole rows), or `longformer_attention_over` on whole arrays.
 """
 
 from functools import partial
@@ -22,25 +22,27 @@ from ops.window import Window, as_window
 from ops.window_blocks import Sight
 
 
-def find_shared_global_tokens(is_global: Bool[Array, "B T"], cap: int, axis: str) -> GlobalTokens:
+def find_shared_global_tokens(is_global: Bool[Array, "B T"], cap: int, axis: str | None) -> GlobalTokens:
     """`find_global_tokens` of the whole row, on every device: each offers its first `cap`, the first of all remain."""
     mine = find_global_tokens(is_global, cap)
-    length = is_global.shape[1] * jax.lax.axis_size(axis)
+    if axis is None:
+        return mine
+    length = is_global.shape[1] * _devices(axis)
     offered = jnp.where(mine.used, mine.index + _offset(is_global, axis), length)
     offered = jax.lax.all_gather(offered, axis, axis=1, tiled=True)  # [B N*cap]
     first = -jax.lax.top_k(-offered, min(cap, length))[0]
     return GlobalTokens(jnp.where(first < length, first, 0), first < length)
 
 
-def take_shared_rows(x: Array, tokens: GlobalTokens, axis: str) -> Array:
+def take_shared_rows(x: Array, tokens: GlobalTokens, axis: str | None) -> Array:
     """The rows of the whole `x` at the global tokens, [B G ...], on every device; zeros in unused slots."""
     local, here = _local(x, tokens, axis)
     rows = jax.vmap(lambda row, index: row[index])(x, jnp.where(here, local, 0))
     here = here.reshape(here.shape + (1,) * (x.ndim - 2))
-    return jax.lax.psum(jnp.where(here, rows, jnp.zeros((), x.dtype)), axis)
+    return _sum(jnp.where(here, rows, jnp.zeros((), x.dtype)), axis)
 
 
-def put_shared_rows(x: Array, rows: Array, tokens: GlobalTokens, axis: str) -> Array:
+def put_shared_rows(x: Array, rows: Array, tokens: GlobalTokens, axis: str | None) -> Array:
     """This device's `x` [B T ...] with those of the global tokens' `rows` [B G ...] that lie in it."""
     local, here = _local(x, tokens, axis)
     index = jnp.where(here, local, x.shape[1])  # past the end: dropped
@@ -52,7 +54,7 @@ def shared_window_attention(
     k: Float[Array, "B T H K"],
     v: Float[Array, "B T H K"],
     *,
-    axis: str,
+    axis: str | None,
     window: int | Window,
     groups: Int[Array, "B T"],
     tokens: GlobalTokens | None = None,
@@ -82,7 +84,7 @@ def shared_window_attention(
         query_places=places,
         key_places=places,
         slot_places=slot_places,
-        rows=attention_rows(B, H, T * jax.lax.axis_size(axis)) if rows is None else rows,
+        rows=attention_rows(B, H, T * _devices(axis)) if rows is None else rows,
         seed=seed_words(dropout_key) if drops else None,
     )
     how = {"window": window, "dropout_rate": dropout_rate, "block": block, "implementation": implementation}
@@ -96,7 +98,7 @@ def shared_global_attention(
     tokens: GlobalTokens,
     groups: Int[Array, "B T"],
     *,
-    axis: str,
+    axis: str | None,
     causal: bool = False,
     rows: Array | None = None,
     dropout_rate: float = 0.0,
@@ -112,16 +114,17 @@ def shared_global_attention(
         see = see & (at[None, None, :] <= tokens.index[:, :, None])
     q = q * jnp.asarray(q.shape[-1] ** -0.5, q.dtype)
     scores = jnp.where(see[:, None], jnp.einsum("bghk,bshk->bhgs", q, k, preferred_element_type=exact), MASKED)
-    top = jax.lax.pmax(jax.lax.stop_gradient(scores).max(-1, keepdims=True), axis)
+    top = jax.lax.stop_gradient(scores).max(-1, keepdims=True)
+    top = top if axis is None else jax.lax.pmax(top, axis)
     weights = jnp.exp(scores - jnp.maximum(top, MASKED / 2))
-    total = jax.lax.psum(weights.sum(-1), axis).swapaxes(1, 2)[..., None]  # [B G H 1]
+    total = _sum(weights.sum(-1), axis).swapaxes(1, 2)[..., None]  # [B G H 1]
     if dropout_key is not None and dropout_rate > 0:
-        first_row = attention_rows(B, H, T * jax.lax.axis_size(axis)) if rows is None else rows
+        first_row = attention_rows(B, H, T * _devices(axis)) if rows is None else rows
         queries = first_row[:, :, None, None] + tokens.index.astype(jnp.uint32)[:, None, :, None]
         keep = keep_mask(seed_words(dropout_key), queries, at[None, None, None, :], rate=dropout_rate)
         weights = jnp.where(keep, weights / keep_probability(dropout_rate), 0.0)
     found = jnp.einsum("bhgs,bshk->bghk", weights.astype(v.dtype), v, preferred_element_type=exact)
-    return (jax.lax.psum(found, axis) / jnp.where(total > 0, total, 1.0)).astype(v.dtype)
+    return (_sum(found, axis) / jnp.where(total > 0, total, 1.0)).astype(v.dtype)
 
 
 def longformer_attention_over(
@@ -175,12 +178,21 @@ def longformer_attention_over(
     return share(arrays | {"rows": attention_rows(B, H, S), "keys": (near_key, far_key)})
 
 
-def _offset(x: Array, axis: str) -> Int[Array, ""]:
+def _devices(axis: str | None) -> int:
+    return 1 if axis is None else jax.lax.axis_size(axis)
+
+
+def _sum(x: Array, axis: str | None) -> Array:
+    return x if axis is None else jax.lax.psum(x, axis)
+
+
+def _offset(x: Array, axis: str | None) -> Int[Array, ""]:
     """The place in the row of this device's first token."""
-    return jax.lax.axis_index(axis).astype(jnp.int32) * x.shape[1]
+    device = jnp.zeros((), jnp.int32) if axis is None else jax.lax.axis_index(axis).astype(jnp.int32)
+    return device * x.shape[1]
 
 
-def _local(x: Array, tokens: GlobalTokens, axis: str) -> tuple[Int[Array, "B G"], Bool[Array, "B G"]]:
+def _local(x: Array, tokens: GlobalTokens, axis: str | None) -> tuple[Int[Array, "B G"], Bool[Array, "B G"]]:
     """Where the global tokens are in this device's share, and whether they are in it."""
     local = tokens.index - _offset(x, axis)
     return local, tokens.used & (local >= 0) & (local < x.shape[1])

@@ -18,10 +18,11 @@ from training.diagnosis import stopping_sentence
 from training.guard import make_watch
 from training.journal import Journal
 from training.layers import layer_names
-from training.mesh import check_batch_size, put_batch, replicated
+from training.mesh import check_batch_size, check_model_fits, put_batch, settled
 from training.optimizer import Optimizer, check_optimizer, make_optimizer, make_schedule
 from training.plan import make_plan
 from training.restore import Restored, restore_newest
+from training.sharding import shardings
 from training.state import Skeleton, TrainState, initial_state, transfer
 from training.step import empty_tally, make_answer, make_evaluate, make_train_step
 from training.tally import line_values
@@ -87,6 +88,7 @@ def check_settings(config: Any, mesh: Mesh) -> None:
         mesh, name="train.batch_size", size=config.train.batch_size, accumulation=config.train.accumulation
     )
     check_batch_size(mesh, name="evaluation.batch_size", size=config.evaluation.batch_size)
+    check_model_fits(mesh, heads=config.model.heads, mlp_width=config.model.mlp_width, length=config.data.length)
     check_optimizer(config.optimizer)
     make_watch(config)
     make_schedule(config.optimizer, steps=config.train.steps)
@@ -117,7 +119,7 @@ def restore(run: Run, like: TrainState) -> Restored | None:
     return restore_newest(
         run.directory / "checkpoints",
         like,
-        replicated(run.mesh),
+        run.mesh,
         identity=dict(run.task.identity),
         verify=run.config.checkpoint.verify,
     )
@@ -130,8 +132,9 @@ def _start(run: Run, start_state) -> Restored:
         report = transfer(run.given.params, run.skeleton.shapes)
         given |= {name: run.given.params[name] for name in report.taken}
         print(report.told(), flush=True)
-    start = jax.jit(start_state, out_shardings=replicated(run.mesh))
-    return Restored(start(jax.random.key(run.config.seed), given), step=0, scores={})
+    key = jax.random.key(run.config.seed)
+    lies = shardings(jax.eval_shape(start_state, key, given), run.mesh)
+    return Restored(jax.jit(start_state, out_shardings=lies)(key, given), step=0, scores={})
 
 
 def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoints, journal: Journal):
@@ -157,7 +160,7 @@ def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoint
         with clock.waiting():
             host_batch = next(batches)
             batch = put_batch(_device_part(task, host_batch), run.mesh, accumulation=config.train.accumulation)
-        state = step_fn(state, batch)
+        state = settled(step_fn(state, batch), run.mesh)
         if step == start + 1:
             jax.block_until_ready(state.step)
             journal.speed(step, {"seconds_to_first_step": time.time() - run.started})
@@ -213,7 +216,7 @@ def evaluate_split(run: Run, params, split: str, evaluate) -> dict[str, float]:
     for number, host_batch in enumerate(run.task.evaluation_batches(split)):
         if limit and number == limit:
             break
-        part = evaluate(params, put_batch(_device_part(run.task, host_batch), run.mesh))
+        part = settled(evaluate(params, put_batch(_device_part(run.task, host_batch), run.mesh)), run.mesh)
         totals = part if totals is None else jax.tree.map(jnp.add, totals, part)
     if totals is None:
         raise InputError(f"the {split} split has no example to evaluate")

@@ -1,37 +1,70 @@
-"""One named mesh of devices, and where batches and parameters lie on it."""
+"""One named mesh of devices, and where batches lie on it."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+import mesh_axes
 from errors import InputError
 
+ONE_DEVICE = dict.fromkeys(mesh_axes.ALL, 1)
 
-def make_mesh(data: int) -> Mesh:
-    """A mesh whose axis `data` shares the batch among `data` devices (-1 = all)."""
-    there = jax.device_count()
-    if data == -1:
-        data = there
-    if not 1 <= data <= there:
-        raise InputError(f"mesh.data={data} asks for more devices than there are ({there}); use -1 for all")
-    devices = np.asarray(jax.devices()[:data])
-    return Mesh(devices, ("data",), axis_types=(AxisType.Auto,))
+
+def make_mesh(sizes: Mapping[str, int]) -> Mesh:
+    """The mesh of the config's `mesh` section: `data` x `fsdp` x `tensor` x `sequence` devices; -1 = all that are left.
+
+    Raises:
+      InputError: for numbers whose product is not a number of devices that there are.
+    """
+    there, wanted = jax.device_count(), [sizes[name] for name in mesh_axes.ALL]
+    told = " x ".join(f"{name} {size}" for name, size in zip(mesh_axes.ALL, wanted, strict=True))
+    if any(size < 1 and size != -1 for size in wanted) or wanted.count(-1) > 1:
+        raise InputError(f"mesh: {told} must be numbers of at least 1, and at most one -1 (all devices that are left)")
+    fixed = math.prod(size for size in wanted if size != -1)
+    if -1 in wanted and there % fixed:
+        raise InputError(f"mesh: {told} does not divide the {there} devices that there are")
+    shape = [there // fixed if size == -1 else size for size in wanted]
+    used = math.prod(shape)
+    if used > there:
+        raise InputError(f"mesh: {told} asks for {used} devices and there are {there}; use -1 for all that are left")
+    devices = np.asarray(jax.devices()[:used]).reshape(shape)
+    return Mesh(devices, mesh_axes.ALL, axis_types=(AxisType.Auto,) * len(shape))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, P())
 
 
+def batch_ways(mesh: Mesh) -> int:
+    """Over how many devices the examples are shared out."""
+    return math.prod(mesh.shape[name] for name in mesh_axes.BATCH)
+
+
 def check_batch_size(mesh: Mesh, *, name: str, size: int, accumulation: int = 1) -> None:
     """Raises InputError unless each micro-batch divides evenly over the mesh."""
-    ways = accumulation * mesh.shape["data"]
+    ways = accumulation * batch_ways(mesh)
     if size < 1:
         raise InputError(f"{name}={size} must be at least 1")
     if size % ways:
         raise InputError(
-            f"{name}={size} must be a multiple of {ways} (accumulation {accumulation} x {mesh.shape['data']} devices)"
+            f"{name}={size} must be a multiple of {ways} (accumulation {accumulation} x {batch_ways(mesh)} devices)"
         )
+
+
+def check_model_fits(mesh: Mesh, *, heads: int, mlp_width: int, length: int) -> None:
+    """Raises InputError unless heads, feed-forward width and tokens divide evenly over the mesh."""
+    for axis, key, size in (
+        (mesh_axes.HEADS, "model.heads", heads),
+        (mesh_axes.HEADS, "model.mlp_width", mlp_width),
+        (mesh_axes.TOKENS, "data.length", length),
+    ):
+        if size % mesh.shape[axis]:
+            raise InputError(f"mesh.{axis}={mesh.shape[axis]} does not divide {key}={size}")
 
 
 def put_batch(batch: dict[str, np.ndarray], mesh: Mesh, *, accumulation: int = 1) -> dict[str, jax.Array]:
@@ -39,10 +72,18 @@ def put_batch(batch: dict[str, np.ndarray], mesh: Mesh, *, accumulation: int = 1
 
     Returns at once; the copy runs beside the computation.
     """
-    sharding = NamedSharding(mesh, P(None, "data"))
+    sharding = NamedSharding(mesh, P(None, mesh_axes.BATCH))
 
     def put(array: np.ndarray) -> jax.Array:
         split = array.reshape(accumulation, -1, *array.shape[1:])
         return jax.make_array_from_process_local_data(sharding, split)
 
     return {name: put(array) for name, array in batch.items()}
+
+
+def settled(value: Any, mesh: Mesh) -> Any:
+    """`value`, waited for on simulated devices.
+
+    Their programs share the processor's few threads, where two with sums over devices can wait for each other for ever.
+    """
+    return jax.block_until_ready(value) if mesh.size > 1 and mesh.devices.flat[0].platform == "cpu" else value

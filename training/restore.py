@@ -14,11 +14,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
-from jax.sharding import Sharding
+from jax.sharding import Mesh
 
 from errors import InputError
 from training.about import About, Leaf, describe, describe_with_digests, from_best_to_worst, read_about
 from training.damage import DamagedError, read_or_damaged
+from training.sharding import laid_out
 from training.state import TrainState
 
 DAMAGED = "damaged"
@@ -35,9 +36,9 @@ class Restored:
 
 
 def restore_newest(
-    directory: Path, like: TrainState, sharding: Sharding, *, identity: Mapping[str, Any], verify: bool
+    directory: Path, like: TrainState, mesh: Mesh, *, identity: Mapping[str, Any], verify: bool
 ) -> Restored | None:
-    """The newest checkpoint that is intact, laid out by `sharding`; `like` gives shapes only. None: there is none yet.
+    """The newest checkpoint that is intact, laid out on `mesh`; `like` gives shapes only. None: there is none yet.
 
     Damaged ones that are newer are named on standard error and moved into `damaged/`, so that their steps can be saved
     again.
@@ -50,7 +51,7 @@ def restore_newest(
         try:
             about = read_about(directory, step)
             _check_identity(about, identity, directory=directory)
-            state = _read_state(directory, about, like, sharding, verify=verify)
+            state = _read_state(directory, about, like, mesh, verify=verify)
         except DamagedError as error:
             damaged[step] = _told(directory, step, error)
             continue
@@ -62,7 +63,7 @@ def restore_newest(
     return None
 
 
-def restore_best(directory: Path, sharding: Sharding, *, best: str, verify: bool) -> tuple[dict[str, jax.Array], int]:
+def restore_best(directory: Path, mesh: Mesh, *, best: str, verify: bool) -> tuple[dict[str, jax.Array], int]:
     """The weights of the best checkpoint that is intact, whatever model they belong to, and its step.
 
     These are the averages of the parameters where the run kept any, since its scores are those of the averages.
@@ -81,7 +82,7 @@ def restore_best(directory: Path, sharding: Sharding, *, best: str, verify: bool
             damaged[step] = _told(directory, step, error)
     for step in from_best_to_worst({step: about.scores for step, about in abouts.items()}, best=best):
         try:
-            weights = _read_weights(directory, abouts[step], sharding, verify=verify)
+            weights = _read_weights(directory, abouts[step], mesh, verify=verify)
         except DamagedError as error:
             damaged[step] = _told(directory, step, error)
             continue
@@ -117,23 +118,22 @@ def stored_scores(directory: Path) -> dict[int, Mapping[str, float]]:
     return scores
 
 
-def _read_state(directory: Path, about: About, like: TrainState, sharding: Sharding, *, verify: bool) -> TrainState:
-    abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), like)
-    items = items_of(abstract)
+def _read_state(directory: Path, about: About, like: TrainState, mesh: Mesh, *, verify: bool) -> TrainState:
+    items = items_of(laid_out(like, mesh))
     _check_same(about, describe(items), directory=directory)
     read = {name: _read_item(directory, about, name, item, verify=verify) for name, item in items.items()}
     return TrainState(params=read["params"], ema=read.get("ema", {}), **read["rest"])
 
 
-def _read_weights(directory: Path, about: About, sharding: Sharding, *, verify: bool) -> dict[str, jax.Array]:
+def _read_weights(directory: Path, about: About, mesh: Mesh, *, verify: bool) -> dict[str, jax.Array]:
     weights: dict[str, jax.Array] = {}
     for item in ("params", "ema"):  # as in `TrainState.weights`
         like = {
-            name: jax.ShapeDtypeStruct(leaf.shape, jnp.dtype(leaf.dtype), sharding=sharding)
+            name: jax.ShapeDtypeStruct(leaf.shape, jnp.dtype(leaf.dtype))
             for name, leaf in about.arrays.get(item, {}).items()
         }
         if like:
-            weights |= _read_item(directory, about, item, like, verify=verify)
+            weights |= _read_item(directory, about, item, laid_out(like, mesh), verify=verify)
     return weights
 
 

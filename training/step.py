@@ -15,6 +15,7 @@ from training.guard import Watch, judge
 from training.layers import layer_names, layer_norms
 from training.mesh import replicated
 from training.optimizer import Optimizer
+from training.sharding import shardings
 from training.state import Skeleton, TrainState
 
 Device = dict[str, jax.Array]
@@ -35,7 +36,7 @@ def make_train_step(
     summed weight, so that A changes the memory and not the result. A step that `watch` finds bad changes nothing but
     the step number and the counts of such steps; the next batch is the next one.
     """
-    gradients_of = jax.grad(loss_of(task, skeleton), has_aux=True)
+    gradients_of = _sharded_gradients(jax.grad(loss_of(task, skeleton), has_aux=True), mesh)
     layers = layer_names(skeleton.shapes)
 
     def step(state: TrainState, batch: Device) -> TrainState:
@@ -57,9 +58,10 @@ def make_train_step(
         tally = {name: jnp.where(fresh, 0, kept) + totals.get(name, 0) for name, kept in state.tally.items()}
         old = moving, state.opt_state, state.ema
         moved, opt_state, ema = jax.tree.map(partial(jnp.where, counts), (moved, opt_state, ema), old)
-        return TrainState(state.step + 1, state.params | moved, opt_state, state.key, tally, ema, guard)
+        after = TrainState(state.step + 1, state.params | moved, opt_state, state.key, tally, ema, guard)
+        return jax.lax.with_sharding_constraint(after, shardings(after, mesh))
 
-    return jax.jit(step, donate_argnums=0, out_shardings=replicated(mesh))
+    return jax.jit(step, donate_argnums=0)
 
 
 def loss_of(task: Task, skeleton: Skeleton) -> Callable[..., tuple[jax.Array, Any]]:
@@ -70,6 +72,16 @@ def loss_of(task: Task, skeleton: Skeleton) -> Callable[..., tuple[jax.Array, An
         return totals["loss"], totals
 
     return loss
+
+
+def _sharded_gradients(gradients_of: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
+    """`gradients_of` whose gradients lie as their parameters do: each device sums up no more than its own."""
+
+    def sharded(*inputs):
+        gradients, totals = gradients_of(*inputs)
+        return jax.lax.with_sharding_constraint(gradients, shardings(gradients, mesh)), totals
+
+    return sharded
 
 
 def step_key(key: jax.Array, step: jax.Array | int) -> jax.Array:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from jax.sharding import NamedSharding
+from jax.sharding import Mesh
 
 from errors import InputError
 from training.restore import restore_best
@@ -47,9 +47,9 @@ class Source:
     def tokenizer(self) -> Path:
         return self.directory / "tokenizer"
 
-    def load(self, sharding: NamedSharding) -> Given:
+    def load(self, mesh: Mesh) -> Given:
         """The best checkpoint, or the best of those that are intact, with a line on standard error for each other."""
-        params, step = restore_best(self.directory / "checkpoints", sharding, best=self.best, verify=self.verify)
+        params, step = restore_best(self.directory / "checkpoints", mesh, best=self.best, verify=self.verify)
         return Given(params, step, self.directory)
 
 

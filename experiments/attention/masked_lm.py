@@ -14,7 +14,7 @@ from experiments.sizes import measure as sizes
 from models import HEADS, Longformer
 from models.config import LongformerConfig
 from models.cost import TRAINING, masked_lm_flops
-from training.mesh import make_mesh, put_batch, replicated
+from training.mesh import ONE_DEVICE, make_mesh, put_batch, replicated
 from training.optimizer import make_optimizer, make_schedule
 from training.state import Skeleton, initial_state
 from training.step import empty_tally, make_train_step
@@ -57,7 +57,7 @@ def measure(run: Run) -> dict[str, Any]:
     skeleton = Skeleton(lambda rngs: HEADS["masked_lm"](Longformer(cfg, rngs=rngs), rngs=rngs))
     settings = defaults.get_config().optimizer
     optimizer = make_optimizer(settings, make_schedule(settings, steps=settings.warmup_steps + 1000))
-    task, mesh = sizes.RowLoss(), make_mesh(1)
+    task, mesh = sizes.RowLoss(), make_mesh(ONE_DEVICE)
     step = make_train_step(task, skeleton, optimizer, mesh=mesh, log_every=10)
     batch = put_batch(batch_of(cfg, run.rows, run.length), mesh)
     tally = empty_tally(task, skeleton, batch)

@@ -19,7 +19,7 @@ from models.config import TransformerConfig
 from models.cost import TRAINING, masked_lm_flops
 from ops.losses import cross_entropy_sums
 from tasks.inputs import encoder_inputs
-from training.mesh import make_mesh, put_batch, replicated
+from training.mesh import ONE_DEVICE, make_mesh, put_batch, replicated
 from training.optimizer import make_optimizer, make_schedule
 from training.state import Skeleton, initial_state
 from training.step import empty_tally, make_train_step
@@ -88,7 +88,7 @@ def measure(model: str, size: str, length: int, *, largest_seconds: float, flops
     skeleton = Skeleton(lambda rngs: HEADS["masked_lm"](MODELS[model][1](cfg, rngs=rngs), rngs=rngs))
     settings = defaults.get_config().optimizer
     optimizer = make_optimizer(settings, make_schedule(settings, steps=settings.warmup_steps + 1000))
-    mesh = make_mesh(1)
+    mesh = make_mesh(ONE_DEVICE)
     step = make_train_step(RowLoss(), skeleton, optimizer, mesh=mesh, log_every=10)
     batch = put_batch(batch_of_one(cfg, length, with_global=has_global), mesh)
 

@@ -7,6 +7,7 @@ import pytest
 from flax import nnx
 from ml_collections import ConfigDict
 
+import mesh_axes
 from configs import command_line, defaults
 from configs.argument import parse_argument
 from errors import InputError
@@ -72,6 +73,7 @@ def test_every_key_is_read_by_some_code():
                 read.add(node.attr)
             elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
                 read.add(node.target.id)  # a field of a model's sizes, which train.py reads by name
+    read |= set(mesh_axes.ALL)  # which training/mesh.py reads by name
     splits = {"train", "validation", "test"}  # read as settings[split]
     assert not [key for key in leaves(defaults.get_config()) if key.split(".")[-1] not in read | splits]
 

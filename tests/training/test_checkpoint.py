@@ -17,7 +17,7 @@ from tests.training.eight_devices import ARRAYS, state_of
 from training.about import About
 from training.checkpoint import Checkpoints
 from training.damage import DamagedError
-from training.mesh import make_mesh, replicated
+from training.mesh import ONE_DEVICE, make_mesh, replicated
 from training.restore import restore_best, restore_newest, stored_steps
 from training.state import TrainState
 
@@ -37,14 +37,12 @@ def save(directory: Path, losses: dict[int, float], *, keep: int = 3) -> None:
 
 
 def resume(directory: Path, *, like: TrainState | None = None, identity=IDENTITY, verify: bool = True):
-    sharding = replicated(make_mesh(1))
-    return restore_newest(
-        directory, like or jax.eval_shape(lambda: state(0)), sharding, identity=identity, verify=verify
-    )
+    mesh, like = make_mesh(ONE_DEVICE), like or jax.eval_shape(lambda: state(0))
+    return restore_newest(directory, like, mesh, identity=identity, verify=verify)
 
 
 def evaluate(directory: Path):
-    return restore_best(directory, replicated(make_mesh(1)), best="loss", verify=True)
+    return restore_best(directory, make_mesh(ONE_DEVICE), best="loss", verify=True)
 
 
 def flip_a_bit_of_data(item: Path) -> None:
@@ -82,7 +80,7 @@ def test_a_checkpoint_of_eight_devices_is_restored_on_one(eight_devices):
     expected = state_of({name: jnp.asarray(array) for name, array in ARRAYS.items()}, step=3)
     restored = resume(directory, like=jax.eval_shape(lambda: expected), identity={})
     assert as_bytes(restored.state) == as_bytes(expected)
-    assert restored.state.params["table"].sharding == replicated(make_mesh(1))
+    assert restored.state.params["table"].sharding == replicated(make_mesh(ONE_DEVICE))
 
 
 def test_without_the_digests_a_flipped_bit_would_be_loaded_in_silence(copy, capsys):

@@ -10,7 +10,7 @@ import pytest
 from errors import InputError
 from tests.training.conftest import read_lines
 from tests.training.test_resume import start_and_kill
-from training.mesh import make_mesh, replicated
+from training.mesh import ONE_DEVICE, make_mesh
 from training.restore import restore_best
 
 ALL_ON = (
@@ -56,7 +56,7 @@ def evaluated(run, workdir, *changes):
 
 
 def weights(workdir):
-    params, _ = restore_best(workdir / "checkpoints", replicated(make_mesh(1)), best="loss", verify=True)
+    params, _ = restore_best(workdir / "checkpoints", make_mesh(ONE_DEVICE), best="loss", verify=True)
     return jax.device_get(params)
 
 

@@ -10,7 +10,6 @@ from training.checkpoint import Checkpoints
 from training.diagnosis import find_fault, stopping_sentence
 from training.guard import Watch, make_watch
 from training.layers import layer_names
-from training.mesh import replicated
 from training.restore import restore_newest
 from training.tally import line_values
 
@@ -123,10 +122,9 @@ def test_averages_guard_and_moments_are_saved_and_restored(tmp_path):
     checkpoints.save(trainer.state, step=2, identity={}, scores={})
     checkpoints.wait()
     checkpoints.close()
-    sharding = replicated(trainer.mesh)
     like = jax.eval_shape(lambda: trainer.state)
     again = Trainer(name="muon", ema=0.8)
-    again.state = restore_newest(tmp_path, like, sharding, identity={}, verify=True).state
+    again.state = restore_newest(tmp_path, like, trainer.mesh, identity={}, verify=True).state
     assert learning_parts(again) == learning_parts(trainer)
     assert bits(again.state.guard) == bits(trainer.state.guard)
     assert learning_parts(again.go(batch_of(2))) == learning_parts(trainer.go(batch_of(2)))

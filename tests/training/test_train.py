@@ -150,7 +150,7 @@ REFUSALS = [
     (["optimizer.schedule=lineer"], "optimizer.schedule='lineer' is not one of linear"),
     (["masking.rate=1.5"], "masking.rate=1.5 must lie between 0 and 1"),
     (["checkpoint.best=accuracyy"], "checkpoint.best='accuracyy'"),
-    (["mesh.data=9999"], "mesh.data=9999 asks for more devices"),
+    (["mesh.data=9999"], "asks for 9999 devices and there are"),
     (["init_from=nowhere"], "nowhere is no work directory"),
     (["mode=evaluate"], "no work directory"),
     (["train.steps=lots"], "train.steps"),

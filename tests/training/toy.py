@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 
 from training.guard import Watch
-from training.mesh import make_mesh, put_batch
+from training.mesh import ONE_DEVICE, make_mesh, put_batch
 from training.optimizer import make_optimizer, make_schedule
 from training.state import Skeleton, initial_state
 from training.step import empty_tally, make_train_step
@@ -65,7 +65,7 @@ def built(optimizer: tuple[tuple[str, object], ...], watch: Watch, root: bool):
     """(skeleton, start, step), compiled once for all tests that want the same."""
     chosen = settings(**dict(optimizer))
     transform = make_optimizer(chosen, make_schedule(chosen, steps=100))
-    skeleton, mesh = Skeleton(lambda rngs: Net(rngs=rngs, root=root)), make_mesh(1)
+    skeleton, mesh = Skeleton(lambda rngs: Net(rngs=rngs, root=root)), make_mesh(ONE_DEVICE)
     tally = empty_tally(TASK, skeleton, put_batch(batch_of(0), mesh, accumulation=PARTS))
     start = jax.jit(lambda: initial_state(skeleton, transform, key=jax.random.key(0), tally=tally, given={}))
     return skeleton, start, make_train_step(TASK, skeleton, transform, mesh=mesh, log_every=1000, watch=watch)
@@ -75,7 +75,7 @@ class Trainer:
     """`state`, and `go(batch, ...)` that takes a step for each."""
 
     def __init__(self, *, watch: Watch = Watch(), root: bool = False, **optimizer):  # noqa: B008  (frozen)
-        self.task, self.mesh = TASK, make_mesh(1)
+        self.task, self.mesh = TASK, make_mesh(ONE_DEVICE)
         self.skeleton, start, self.step = built(tuple(sorted(optimizer.items())), watch, root)
         self.state = start()
 
