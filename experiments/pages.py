@@ -3,7 +3,7 @@
 A page holds `<!-- KIND:NAME key=value ... -->`, the table, and `<!-- end -->`; all between the two is generated. Kinds:
 
 - `ledger:STUDY`: the records of a study; `key=value` keeps those whose field has that value (`ledger:all`: all)
-- `attention:NAME`, `speed:NAME`, `sizes:NAME`: the table of experiments/attention/results/NAME.json, and so on
+- `attention:NAME`, `faults:NAME`, `speed:NAME`, `sizes:NAME`: that of experiments/attention/results/NAME.json, and so on
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Any
 
 from errors import InputError
 from experiments.attention import page as attention_page
+from experiments.faults import page as faults_page
 from experiments.machine import ROOT
 from experiments.record import Record, read_records
 from experiments.sizes import page as sizes_page
@@ -86,6 +87,7 @@ def _results(kind: str, name: str, root: Path, page: Path) -> str:
 
 RESULTS: dict[str, dict[str, Callable[[Any], str]]] = {
     "attention": attention_page.TABLES,
+    "faults": faults_page.TABLES,
     "speed": speed_page.TABLES,
     "sizes": sizes_page.TABLES,
 }
