@@ -3,7 +3,7 @@
 A page holds `<!-- KIND:NAME key=value ... -->`, the table, and `<!-- end -->`; all between the two is generated. Kinds:
 
 - `ledger:STUDY`: the records of a study; `key=value` keeps those whose field has that value (`ledger:all`: all)
-- `attention:NAME`, `faults:NAME`, `speed:NAME`, `sizes:NAME`: that of experiments/attention/results/NAME.json, and so on
+- `attention:NAME`, `faults:NAME`, `speed:NAME`, `sizes:NAME`: made from experiments/KIND/results/NAME.json
 """
 
 import json
