@@ -3,7 +3,7 @@
     python -m experiments.faults.kill --kills=25 --seed=0
 
 The kills (SIGKILL) are spread over the run. Each has a step from which it is due, and then waits for one of three
-moments: the next directory in which a checkpoint is being written, plus up to 60 ms; any time in the next half second;
+moments: the next directory in which a checkpoint is being written, plus up to 150 ms; any time in the next half second;
 or any time in the first seconds of a process, before or while it restores. After each the same command is started
 again. Parameters, optimizer state, key, step, totals, `about` and metrics.jsonl are compared byte for byte.
 """
@@ -42,7 +42,7 @@ def plan(count: int, steps: int, rng: random.Random) -> list[Kill]:
     """In the order of their steps; none in the last tenth, since a run that has ended cannot be killed."""
     moments = rng.choices(list(MOMENTS), weights=MOMENTS.values(), k=count)
     due = sorted(rng.randrange(int(steps * 0.9)) for _ in range(count))
-    longest = {"save": 0.06, "any": 0.5, "start": 6.0}
+    longest = {"save": 0.15, "any": 0.5, "start": 6.0}
     return [Kill(m, step, round(rng.uniform(0, longest[m]), 4)) for m, step in zip(moments, due, strict=True)]
 
 

@@ -22,7 +22,7 @@ def kill_table(report: dict[str, Any]) -> str:
         inside = sum(bool(kill["unfinished"]) for kill in chosen)
         damaged = sum(bool(kill["said"]) for kill in chosen)
         rows.append((told, str(len(chosen)), str(inside), str(damaged)))
-    header = ("aimed at", "kills", "of them inside a save", "of them started on a damaged checkpoint")
+    header = ("aimed at", "kills", "of them inside a save", "of them that had found a damaged checkpoint")
     end = ", ".join(report["differs"]) or "nothing"
     return (
         f"{origin(report)}\n{markdown(header, rows)}\n"
