@@ -25,7 +25,7 @@ from training.weights import check_complete, finished_source, starting_source
 
 def main(argv: list[str]) -> None:
     config = command_line.parse(argv)
-    logging.basicConfig(format="%(message)s", stream=sys.stdout)
+    logging.basicConfig(format="%(message)s", stream=sys.stdout, force=True)  # a library has set its own
     # What "auto" chose is told; what Orbax tells of each checkpoint, and of each error beside raising it, is not.
     for name, level in (("ops", logging.INFO), ("absl", logging.CRITICAL)):
         logging.getLogger(name).setLevel(level)

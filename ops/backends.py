@@ -6,21 +6,21 @@ A backend is a function `(band, q, k, v, slot_k, slot_v, sight) -> out` with fir
 
 import logging
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import jax
 
 from errors import InputError
 from ops.window_blocks import attend_in_blocks
-from ops.window_tpu import attend_by_tpu, attend_by_tpu_interpreted
-from ops.window_triton import attend_by_triton, attend_by_triton_interpreted
+from ops.window_tpu import attend_by_tpu
+from ops.window_triton import attend_by_triton
 
 BACKENDS: dict[str, Callable] = {
     "xla": attend_in_blocks,
-    "triton": attend_by_triton,
-    "triton_interpreted": attend_by_triton_interpreted,  # on any machine, slowly: for tests
-    "tpu": attend_by_tpu,
-    "tpu_interpreted": attend_by_tpu_interpreted,
+    "triton": partial(attend_by_triton, False),
+    "triton_interpreted": partial(attend_by_triton, True),  # on any machine, slowly: for tests
+    "tpu": partial(attend_by_tpu, False),
+    "tpu_interpreted": partial(attend_by_tpu, True),
 }
 NEEDS = {"triton": "gpu", "tpu": "tpu"}
 

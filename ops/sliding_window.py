@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt32
 
@@ -11,8 +10,8 @@ from errors import InputError
 from ops.attention import attention_rows
 from ops.backends import backend
 from ops.dropout import seed_words
-from ops.edges import with_edges
-from ops.global_tokens import GlobalTokens, global_attention, member_mask, put_rows, take_rows
+from ops.edges import first_place, shares, with_edges
+from ops.global_tokens import GlobalTokens, member_mask, take_rows
 from ops.masks import token_groups
 from ops.window import HeadWindow, Window, as_window, windows_of_heads
 from ops.window_blocks import Band, Sight, heads_in_a_block
@@ -39,16 +38,21 @@ def sliding_window_attention(
     tokens: GlobalTokens | None = None,
     dropout_rate: float = 0.0,
     dropout_key: Array | None = None,
+    rows: UInt32[Array, "B H"] | None = None,
     block: int = 128,
     implementation: str = "auto",
+    axis: str | None = None,
 ) -> Float[Array, "B S H K"]:
     """Each query sees the keys of its window and all global keys, each once, in one softmax.
 
     A number as `window` is the width in tokens to each side; a `Window` adds dilation, causality, and widths per head.
     `groups` (see `masks.token_groups`) confines everything, global keys too, to equal non-zero numbers; a query of
-    group 0 gives zeros. Rows of global tokens come out as if they were ordinary: `longformer_attention` replaces them.
-    Any length. `block` (queries at a time) changes the speed and never the result, the dropout mask included.
-    `implementation` is one of `backends.BACKENDS`, or "auto".
+    group 0 gives zeros. Rows of global tokens come out as if they were ordinary: `longformer.longformer_attention`
+    replaces them. Any length. `block` (queries at a time) changes the speed and never the result, the dropout mask
+    included. `implementation` is one of `backends.BACKENDS`, or "auto".
+
+    The arrays may be one device's share of each row (`axis`: see `edges`): it takes the edges of its windows from its
+    neighbours. `rows` are `attention_rows` of the whole batch, where this device does not hold all examples or heads.
 
     Raises:
       InputError: for a width, dilation or block below 1, numbers that are not one per head, or an implementation that
@@ -57,62 +61,31 @@ def sliding_window_attention(
     """
     B, S, H, _ = q.shape
     groups = token_groups((B, S)) if groups is None else groups
-    drops = dropout_key is not None and dropout_rate > 0
-    places = jnp.broadcast_to(jnp.arange(S, dtype=jnp.int32)[None], (B, S))
+    places = jnp.broadcast_to(first_place(S, axis) + jnp.arange(S, dtype=jnp.int32)[None], (B, S))
+    keys, slots, slot_places = groups, jnp.zeros((B, 0), jnp.int32), jnp.zeros((B, 0), jnp.int32)
+    slot_k, slot_v = k[:, :0], v[:, :0]
+    if tokens is not None:
+        keys = jnp.where(member_mask(tokens, S, axis=axis), 0, groups)
+        slots, slot_places = jnp.where(tokens.used, take_rows(groups, tokens, axis=axis), 0), tokens.index
+        slot_k, slot_v = (take_rows(x, tokens, axis=axis) for x in (k, v))
     sight = Sight(
         queries=groups,
-        keys=groups if tokens is None else jnp.where(member_mask(tokens, S), 0, groups),
-        slots=jnp.zeros((B, 0), jnp.int32) if tokens is None else jnp.where(tokens.used, take_rows(groups, tokens), 0),
+        keys=keys,
+        slots=slots,
         query_places=places,
         key_places=places,
-        slot_places=jnp.zeros((B, 0), jnp.int32) if tokens is None else tokens.index,
-        rows=attention_rows(B, H, S),
-        seed=seed_words(dropout_key) if drops else None,
+        slot_places=slot_places,
+        rows=attention_rows(B, H, S * shares(axis)) if rows is None else rows,
+        seed=seed_words(dropout_key) if dropout_key is not None and dropout_rate > 0 else None,
     )
-    slot_k, slot_v = (x[:, :0] if tokens is None else take_rows(x, tokens) for x in (k, v))
     how = {"window": window, "dropout_rate": dropout_rate, "block": block, "implementation": implementation}
-    return attend(Scene(q, k, v, slot_k, slot_v, sight), **how)
+    return _attend(Scene(q, k, v, slot_k, slot_v, sight), axis=axis, **how)
 
 
-def longformer_attention(
-    local: tuple[Float[Array, "B S H K"], Float[Array, "B S H K"], Float[Array, "B S H K"]],
-    wide: tuple[Float[Array, "B G H K"], Float[Array, "B S H K"], Float[Array, "B S H K"]],
-    tokens: GlobalTokens,
-    *,
-    window: int | Window,
-    groups: Int[Array, "B S"] | None = None,
-    dropout_rate: float = 0.0,
-    dropout_key: Array | None = None,
-    block: int = 128,
-    implementation: str = "auto",
-) -> Float[Array, "B S H K"]:
-    """`sliding_window_attention` of `local`, with the rows of the global `tokens` from `global_attention` of `wide`.
-
-    Both are (q, k, v), of the local and of the global projections; the global q is needed at the global rows only
-    (`take_rows`). The other arguments are those of `sliding_window_attention`.
-    """
-    groups = token_groups(local[0].shape[:2]) if groups is None else groups
-    near_key, far_key = (None, None) if dropout_key is None else jax.random.split(dropout_key)
-    how = {"window": window, "tokens": tokens, "block": block, "implementation": implementation}
-    near = sliding_window_attention(*local, groups=groups, dropout_rate=dropout_rate, dropout_key=near_key, **how)
-    causal = as_window(window).causal
-    far = global_attention(*wide, tokens, groups, causal=causal, dropout_rate=dropout_rate, dropout_key=far_key)
-    return put_rows(near, far, tokens)
-
-
-def attend(
-    scene: Scene,
-    *,
-    window: int | Window,
-    dropout_rate: float,
-    block: int,
-    implementation: str,
-    axis: str | None = None,
+def _attend(
+    scene: Scene, *, window: int | Window, dropout_rate: float, block: int, implementation: str, axis: str | None
 ) -> Float[Array, "B T H K"]:
-    """The attention of a scene, heads of one window at a time.
-
-    Inside `jax.shard_map` over the mesh axis `axis` the scene is one device's share of the row.
-    """
+    """The attention of a scene, heads of one window at a time."""
     if block < 1:
         raise InputError(f"block must be at least 1 token, got {block}.")
     H = scene.q.shape[2]
@@ -134,7 +107,7 @@ def attend(
 def _alike(scene: Scene, kind: HeadWindow, band: Band, run: Callable, axis: str | None) -> Float[Array, "B T H K"]:
     """Heads of one window. With dilation d, tokens d apart form rows of their own, whose windows have no gaps."""
     T = scene.q.shape[1]
-    length = T if axis is None else T * jax.lax.axis_size(axis)
+    length = T * shares(axis)
     d = min(kind.dilation, length)  # beyond it a query sees itself alone, as at it
     width = min(kind.width, -(-length // d))
     after = 0 if band.causal else width

@@ -1,9 +1,12 @@
-"""What the kernels of the sliding window share, whatever machine they are for: the arrays that they take.
+"""What the kernels of the sliding window share, whatever machine they are for: the arrays that they take, how they are
+called.
 
 A kernel is handed references to blocks of these; how arrays are laid out and padded is its wrapper's affair.
 """
 
 import inspect
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -34,6 +37,20 @@ class Keys(NamedTuple):
     v: jax.Array  # [B S H K]
     groups: jax.Array  # [B S]
     places: jax.Array | None  # [B S]
+
+
+def differentiable(forward: Callable, backward: Callable) -> Callable:
+    """`attend(interpret, band, q, k, v, slot_k, slot_v, sight)`, whose value and gradient the two give.
+
+    With `interpret` the kernels run as XLA operations on any machine: slow, for tests.
+    """
+
+    @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+    def attend(interpret, band, *arrays):
+        return forward(interpret, band, *arrays)[0]
+
+    attend.defvjp(forward, backward)
+    return attend
 
 
 def arrays_needed(band, q, k, v, slot_k, slot_v, sight):

@@ -22,29 +22,14 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
 
-from ops.window_arrays import arrays_needed, exact, pad, weighted_d_weights
+from ops.window_arrays import arrays_needed, differentiable, exact, pad, weighted_d_weights
 from ops.window_tpu_kernels import Plan, attend_kernel, keys_kernel, queries_kernel, slots_kernel
 
 LANES = 128  # numbers side by side in a register: blocks of tokens are whole multiples
 PACKED = 16  # rows of a register of bfloat16, and a multiple of those of float32
 
 
-def attend_by_tpu(band, q, k, v, slot_k, slot_v, sight):
-    """`window_blocks.attend_in_blocks` on a TPU; `band.block` and `band.heads` are not looked at."""
-    return _attend(band, False, q, k, v, slot_k, slot_v, sight)
-
-
-def attend_by_tpu_interpreted(band, q, k, v, slot_k, slot_v, sight):
-    """The same kernels, run as XLA operations on any machine, in smaller blocks: slow, for tests."""
-    return _attend(band, True, q, k, v, slot_k, slot_v, sight)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _attend(band, interpret, q, k, v, slot_k, slot_v, sight):
-    return _forward(band, interpret, q, k, v, slot_k, slot_v, sight)[0]
-
-
-def _forward(band, interpret, q, k, v, slot_k, slot_v, sight):
+def _forward(interpret, band, q, k, v, slot_k, slot_v, sight):
     plan = _plan(band, interpret, q, k, slot_k)
     mine, theirs, slots = _arrays(plan, q, k, v, slot_k, slot_v, sight)
     B, H, K, T = mine.q.shape
@@ -60,7 +45,7 @@ def _forward(band, interpret, q, k, v, slot_k, slot_v, sight):
     return out, (q, k, v, slot_k, slot_v, sight, out, lse)
 
 
-def _backward(band, interpret, saved, d_out):
+def _backward(interpret, band, saved, d_out):
     q, k, v, slot_k, slot_v, sight, out, lse = saved
     plan = _plan(band, interpret, q, k, slot_k)
     mine, theirs, slots = _arrays(plan, q, k, v, slot_k, slot_v, sight)
@@ -97,7 +82,8 @@ def _backward(band, interpret, saved, d_out):
     return *grads, *(_tokens_second(grad, slot_k) for grad in d_slots), None
 
 
-_attend.defvjp(_forward, _backward)
+attend_by_tpu = differentiable(_forward, _backward)
+"""As `window_blocks.attend_in_blocks` on a TPU; `band.block` and `band.heads` are not looked at."""
 
 
 def _plan(band, interpret, q, k, slot_k):

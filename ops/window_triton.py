@@ -17,26 +17,11 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as plgpu
 
-from ops.window_arrays import arrays_needed, exact, pad, weighted_d_weights
+from ops.window_arrays import arrays_needed, differentiable, exact, pad, weighted_d_weights
 from ops.window_triton_kernels import CHUNK, Plan, attend_kernel, keys_kernel, queries_kernel, slots_kernel
 
 
-def attend_by_triton(band, q, k, v, slot_k, slot_v, sight):
-    """`window_blocks.attend_in_blocks` on a GPU; `band.block` and `band.heads` are not looked at."""
-    return _attend(band, False, q, k, v, slot_k, slot_v, sight)
-
-
-def attend_by_triton_interpreted(band, q, k, v, slot_k, slot_v, sight):
-    """The same kernels, run as XLA operations on any machine: slow, for tests."""
-    return _attend(band, True, q, k, v, slot_k, slot_v, sight)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _attend(band, interpret, q, k, v, slot_k, slot_v, sight):
-    return _forward(band, interpret, q, k, v, slot_k, slot_v, sight)[0]
-
-
-def _forward(band, interpret, q, k, v, slot_k, slot_v, sight):
+def _forward(interpret, band, q, k, v, slot_k, slot_v, sight):
     plan = _plan(band, interpret, q, k, slot_k)
     mine, theirs, slots = _arrays(plan, q, k, v, slot_k, slot_v, sight)
     B, T, H, K = mine.q.shape
@@ -52,7 +37,7 @@ def _forward(band, interpret, q, k, v, slot_k, slot_v, sight):
     return out, (q, k, v, slot_k, slot_v, sight, out, lse)
 
 
-def _backward(band, interpret, saved, d_out):
+def _backward(interpret, band, saved, d_out):
     q, k, v, slot_k, slot_v, sight, out, lse = saved
     plan = _plan(band, interpret, q, k, slot_k)
     mine, theirs, slots = _arrays(plan, q, k, v, slot_k, slot_v, sight)
@@ -93,7 +78,8 @@ def _backward(band, interpret, saved, d_out):
     return *(grad[:, : x.shape[1], :, : x.shape[3]] for grad, x in grads), None
 
 
-_attend.defvjp(_forward, _backward)
+attend_by_triton = differentiable(_forward, _backward)
+"""As `window_blocks.attend_in_blocks` on a GPU; `band.block` and `band.heads` are not looked at."""
 
 
 def _plan(band, interpret, q, k, slot_k):

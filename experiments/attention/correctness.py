@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ops.global_tokens import find_global_tokens, take_rows
+from ops.longformer import longformer_attention
 from ops.masks import token_groups
-from ops.sliding_window import longformer_attention, sliding_window_attention
+from ops.sliding_window import sliding_window_attention
 from ops.window import Window
 
 

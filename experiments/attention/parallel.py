@@ -44,37 +44,33 @@ def measure(tokens: int, devices: int, *, window: int, slots: int, heads: int, h
     import jax
     import jax.numpy as jnp
     import numpy as np
-    from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+    from jax.sharding import NamedSharding, PartitionSpec
 
-    from ops.global_tokens import find_global_tokens, take_rows
-    from ops.sequence_parallel import longformer_attention_over
-    from ops.sliding_window import longformer_attention
+    from ops.distributed import find_global_tokens, take_rows
+    from ops.longformer import longformer_attention
+    from training.mesh import ONE_DEVICE, make_mesh
 
-    mesh = Mesh(np.asarray(jax.devices()[:devices]), ("sequence",), axis_types=(AxisType.Auto,))
     rng = np.random.default_rng(0)
     shape = (1, tokens, heads, head_width)
     arrays = [jnp.asarray(rng.normal(size=shape), jnp.float32) for _ in range(7)]
     is_global = jnp.asarray(rng.permutation(tokens)[None] < slots)
 
-    def one(*x):
+    def attend(*x):
         found = find_global_tokens(is_global, slots)
-        return longformer_attention(x[:3], (take_rows(x[3], found), *x[4:6]), found, window=window)
+        return longformer_attention(x[:3], (take_rows(x[3], found), *x[4:]), found, window=window)
 
-    def over(*x):
-        return longformer_attention_over(mesh, x[:3], x[3:6], is_global, window=window, max_global_tokens=slots)
+    def both_ways(*x):
+        out, pull = jax.vjp(attend, *x[:6])
+        return [out, *pull(x[6])]
 
-    def both_ways(road):
-        def run(*x):
-            out, pull = jax.vjp(road, *x[:6])
-            return [out, *pull(x[6])]
-
-        return run
-
+    want = jax.jit(lambda *x: both_ways(*x))(*arrays)  # a function of its own: the other is traced for the mesh
+    mesh = make_mesh(ONE_DEVICE | {"sequence": devices})
     shares = NamedSharding(mesh, PartitionSpec(None, "sequence"))
     placed = [jax.device_put(x, shares) for x in arrays]
-    compiled = jax.jit(both_ways(over), out_shardings=shares).lower(*placed).compile()
+    with jax.set_mesh(mesh):
+        compiled = jax.jit(both_ways, out_shardings=shares).lower(*placed).compile()
     memory = compiled.memory_analysis()
-    got, want = compiled(*placed), jax.jit(both_ways(one))(*arrays)
+    got = compiled(*placed)
     return {
         "tokens": tokens,
         "devices": devices,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ops.global_tokens import find_global_tokens
-from ops.sliding_window import longformer_attention
+from ops.longformer import longformer_attention
 
 pytestmark = pytest.mark.parity
 

@@ -7,6 +7,7 @@ import pytest
 
 from errors import InputError
 from ops.losses import chunked_sums, correct_sums, cross_entropy_sums
+from tests.ops.jaxprs import array_sizes
 
 LOGITS = jax.random.normal(jax.random.key(0), (2, 3, 5)) * 3
 LABELS = jnp.array([[0, 4, 2], [1, 1, 3]])
@@ -130,20 +131,11 @@ def test_a_chunk_below_one_is_refused():
         chunked_sums(*factors(), chunk=0)
 
 
-def sizes(jaxpr):
-    """Sizes of all intermediate arrays of a jaxpr, those of its inner jaxprs included."""
-    for equation in jaxpr.eqns:
-        yield from (int(np.prod(var.aval.shape)) for var in equation.outvars)
-        for inner in jax.tree.leaves(equation.params, is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr")):
-            if hasattr(inner, "eqns") or hasattr(inner, "jaxpr"):
-                yield from sizes(getattr(inner, "jaxpr", inner))
-
-
 def test_no_array_of_chunks_is_as_large_as_positions_by_vocabulary():
     given, labels, weights = factors()
 
     def widest(sums):
-        return max(sizes(jax.make_jaxpr(jax.grad(lambda f: sums(f, labels, weights)[0]))(given).jaxpr))
+        return max(array_sizes(jax.make_jaxpr(jax.grad(lambda f: sums(f, labels, weights)[0]))(given).jaxpr))
 
     assert widest(plain_sums) == ROWS * PLACES * CLASSES
     assert widest(partial(chunked_sums, chunk=9)) == max(9 * CLASSES, CLASSES * WIDTH, ROWS * 12 * WIDTH)

@@ -14,9 +14,11 @@ from errors import InputError
 from ops import backends
 from ops.attention import longformer_attention_dense
 from ops.global_tokens import find_global_tokens, take_rows
+from ops.longformer import longformer_attention
 from ops.masks import token_groups
-from ops.sliding_window import longformer_attention, sliding_window_attention
+from ops.sliding_window import sliding_window_attention
 from ops.window import Window
+from tests.ops.jaxprs import array_sizes
 
 
 @dataclass(frozen=True)
@@ -272,15 +274,6 @@ def test_bfloat16_keeps_its_type_and_is_near_float32():
     assert max(errors) < 0.15  # measured 0.05
 
 
-def widest_arrays(jaxpr):
-    """Sizes of all intermediate arrays of a jaxpr, those of its inner jaxprs included."""
-    for equation in jaxpr.eqns:
-        yield from (int(np.prod(var.aval.shape)) for var in equation.outvars)
-        for inner in jax.tree.leaves(equation.params, is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr")):
-            if hasattr(inner, "eqns") or hasattr(inner, "jaxpr"):
-                yield from widest_arrays(getattr(inner, "jaxpr", inner))
-
-
 @pytest.mark.parametrize("rate", [0.0, 0.1])
 def test_no_intermediate_of_forward_or_backward_grows_with_the_square_of_the_length(rate):
     def widest(length):
@@ -294,7 +287,7 @@ def test_no_intermediate_of_forward_or_backward_grows_with_the_square_of_the_len
             return longformer_attention((q, k, v), wide, tokens, window=8, block=16, **how).sum()
 
         key = jax.eval_shape(lambda: jax.random.key(0))
-        return max(widest_arrays(jax.make_jaxpr(jax.grad(loss, argnums=(0, 1, 2)))(x, x, x, mark, key).jaxpr))
+        return max(array_sizes(jax.make_jaxpr(jax.grad(loss, argnums=(0, 1, 2)))(x, x, x, mark, key).jaxpr))
 
     assert widest(4096) == 4 * widest(1024)
     assert widest(4096) == 4096 * 2 * 4
@@ -303,7 +296,7 @@ def test_no_intermediate_of_forward_or_backward_grows_with_the_square_of_the_len
 def test_a_dense_attention_would_fail_the_test_above():
     x = jax.ShapeDtypeStruct((1, 64, 2, 4), jnp.float32)
     jaxpr = jax.make_jaxpr(jax.checkpoint(lambda x: jnp.einsum("bthk,bshk->bhts", x, x).sum()))(x)
-    assert max(widest_arrays(jaxpr.jaxpr)) == 2 * 64 * 64
+    assert max(array_sizes(jaxpr.jaxpr)) == 2 * 64 * 64
 
 
 @pytest.mark.parametrize("bad", [{"window": 0}, {"window": 3, "block": 0}])

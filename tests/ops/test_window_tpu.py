@@ -11,6 +11,7 @@ from ops.global_tokens import find_global_tokens
 from ops.sliding_window import sliding_window_attention
 from ops.window import Window
 from ops.window_tpu_kernels import Walk
+from tests.ops.jaxprs import equations
 
 
 @pytest.fixture
@@ -50,19 +51,12 @@ def test_the_kernels_compile_down_to_mosaic_without_a_tpu(dtype, K, slots, rate,
         assert (kernel in program) == (slots > 0 or kernel != "slots_kernel")
 
 
-def grids(jaxpr):
-    for equation in jaxpr.eqns:
-        if equation.primitive.name == "pallas_call":
-            yield int(np.prod(equation.params["grid_mapping"].grid))
-        for inner in jax.tree.leaves(equation.params, is_leaf=lambda x: hasattr(x, "jaxpr")):
-            if hasattr(inner, "jaxpr"):
-                yield from grids(inner.jaxpr)
-
-
 @pytest.mark.usefixtures("tpu_allowed")
 def test_the_steps_of_the_kernels_grow_with_the_length_and_the_window_alone():
     def steps(length, width):
-        return list(grids(traced(length, window=Window(width)).jaxpr.jaxpr))
+        program = equations(traced(length, window=Window(width)).jaxpr.jaxpr)
+        kernels = [each.params["grid_mapping"] for each in program if each.primitive.name == "pallas_call"]
+        return [int(np.prod(kernel.grid)) for kernel in kernels]
 
     # examples x heads x blocks of 256 x steps: three blocks of keys or queries; for the slots all blocks of queries
     assert steps(2048, 256) == [4 * 8 * 3] * 3 + [4 * 8]

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
+import mesh_axes
 from errors import InputError
-from ops.sequence_parallel import longformer_attention_over
+from ops.distributed import sliding_window_attention
+from ops.window import Window
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +27,7 @@ def lines(module: str, *arguments: str) -> list[dict]:
 
 def test_values_and_gradients_are_those_of_the_dense_oracle_on_eight_devices():
     cases = lines("tests.ops.eight_devices")
-    assert len(cases) == 12
+    assert len(cases) == 16
     for case in cases:
         print(case)
         assert case["error"] < 1e-13  # measured 2e-15
@@ -42,13 +43,19 @@ def test_what_is_sent_does_not_depend_on_the_length_and_memory_falls_with_the_de
     assert 2 * edges <= sent["collective-permute"]["bytes"] < 2.2 * edges  # forward and backward, and the groups
     ratio = cases[2048, 8]["bytes_per_device"] / cases[2048, 1]["bytes_per_device"]
     print("memory of one of eight", ratio)
-    assert ratio < 0.3  # measured 0.26 at these sizes, where a block is half of a share
+    assert ratio < 0.33  # measured 0.29 at these sizes, where a block is half of a share
 
 
-def test_a_length_that_cannot_be_shared_out_is_refused():
-    mesh = jax.sharding.Mesh(np.asarray(jax.devices()[:1]), ("sequence",))
-    q = jnp.zeros((1, 7, 1, 4))
-    longformer_attention_over(mesh, (q, q, q), window=2)
-    wide = jax.sharding.AbstractMesh((4,), ("sequence",))
-    with pytest.raises(InputError, match="7 tokens cannot be shared equally over 4 devices"):
-        longformer_attention_over(wide, (q, q, q), window=2)
+@pytest.mark.parametrize(
+    ("sizes", "window", "told"),
+    [
+        ((1, 1, 1, 4), 2, "7 tokens cannot be shared equally over mesh.sequence=4 devices"),
+        ((1, 1, 3, 1), 2, "2 heads cannot be shared equally over mesh.tensor=3 devices"),
+        ((1, 1, 2, 1), Window((2, 3)), "windows that differ between heads need all heads on one device"),
+    ],
+)
+def test_what_the_mesh_cannot_share_out_is_refused(sizes, window, told):
+    q = jnp.zeros((1, 7, 2, 4))
+    mesh = jax.sharding.AbstractMesh(sizes, mesh_axes.ALL, axis_types=(jax.sharding.AxisType.Auto,) * 4)
+    with jax.sharding.use_abstract_mesh(mesh), pytest.raises(InputError, match=told):
+        sliding_window_attention(q, q, q, window=window)
