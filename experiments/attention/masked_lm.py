@@ -8,16 +8,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from configs import defaults
 from experiments.attention.device import peak_bytes, product_rate
 from experiments.sizes import measure as sizes
-from models import HEADS, Longformer
 from models.config import LongformerConfig
 from models.cost import TRAINING, masked_lm_flops
-from training.mesh import ONE_DEVICE, make_mesh, put_batch, replicated
-from training.optimizer import make_optimizer, make_schedule
-from training.state import Skeleton, initial_state
-from training.step import empty_tally, make_train_step
 
 ROUNDS = 3
 
@@ -54,26 +48,15 @@ def measure(run: Run) -> dict[str, Any]:
       RuntimeError: if the step holds more memory than the device has.
     """
     cfg = config(run)
-    skeleton = Skeleton(lambda rngs: HEADS["masked_lm"](Longformer(cfg, rngs=rngs), rngs=rngs))
-    settings = defaults.get_config().optimizer
-    optimizer = make_optimizer(settings, make_schedule(settings, steps=settings.warmup_steps + 1000))
-    task, mesh = sizes.RowLoss(), make_mesh(ONE_DEVICE)
-    step = make_train_step(task, skeleton, optimizer, mesh=mesh, log_every=10)
-    batch = put_batch(batch_of(cfg, run.rows, run.length), mesh)
-    tally = empty_tally(task, skeleton, batch)
-
-    def start():
-        return initial_state(skeleton, optimizer, key=jax.random.key(0), tally=tally, given={})
-
-    compiled = step.lower(jax.eval_shape(start), batch).compile()
-    planned = sizes.peak_bytes(compiled)
-    if planned > sizes.free_bytes():
-        raise RuntimeError(f"the step holds {planned / 2**30:.0f} GiB, more than there is")
-    state, seconds = jax.jit(start, out_shardings=replicated(mesh))(), []
+    batch = batch_of(cfg, run.rows, run.length)
+    built = sizes.build("longformer", cfg, batch)
+    if built.peak_bytes > sizes.free_bytes():
+        raise RuntimeError(f"the step holds {built.peak_bytes / 2**30:.0f} GiB, more than there is")
+    state, seconds = built.start(), []
     for _ in range(1 + ROUNDS):  # the first one is a warm-up
         began = time.perf_counter()
         for _ in range(run.calls):
-            state = compiled(state, batch)  # the state is donated
+            state = built.step(state, built.batch)  # the state is donated
         jax.block_until_ready(state)
         seconds.append((time.perf_counter() - began) / run.calls)
     flops = masked_lm_flops(cfg, run.length, batch["labels"].shape[-1], global_tokens=cfg.max_global_tokens)
@@ -81,8 +64,8 @@ def measure(run: Run) -> dict[str, Any]:
         "seconds": seconds[1:],
         "flops": TRAINING * run.rows * flops,
         "matmul_rate": product_rate(run.product, "bfloat16"),
-        "parameters": skeleton.parameter_count,
-        "planned_bytes": planned,
+        "parameters": built.parameters,
+        "planned_bytes": built.peak_bytes,
         "peak_bytes": peak_bytes(),
         "loss": float(state.tally["loss"] / state.tally["weight"]),
     }

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,37 +82,52 @@ def batch_of_one(cfg: TransformerConfig, length: int, *, with_global: bool) -> d
     return batch
 
 
-def measure(model: str, size: str, length: int, *, largest_seconds: float, flops_per_second: float) -> Cost:
-    """Compiles the step that train.py would run, and times it where it fits and should end within `largest_seconds`."""
-    cfg = model_config(model, size, length)
-    has_global = model == "longformer"
+@dataclass(frozen=True)
+class Built:
+    """A compiled training step, a batch on the device, and what makes the state that the step takes and donates."""
+
+    step: Any
+    batch: Any
+    start: Callable[[], Any]
+    parameters: int
+
+    @property
+    def peak_bytes(self) -> int:
+        """Arguments and results that live through the step, a donated one once, and the largest set of temporaries."""
+        memory = self.step.memory_analysis()
+        lasting = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
+        return lasting + memory.temp_size_in_bytes
+
+
+def build(model: str, cfg: TransformerConfig, batch: dict[str, np.ndarray]) -> Built:
+    """The step that train.py would run for this net as a masked LM, on one device."""
     skeleton = Skeleton(lambda rngs: HEADS["masked_lm"](MODELS[model][1](cfg, rngs=rngs), rngs=rngs))
     settings = defaults.get_config().optimizer
     optimizer = make_optimizer(settings, make_schedule(settings, steps=settings.warmup_steps + 1000))
-    mesh = make_mesh(ONE_DEVICE)
-    step = make_train_step(RowLoss(), skeleton, optimizer, mesh=mesh, log_every=10)
-    batch = put_batch(batch_of_one(cfg, length, with_global=has_global), mesh)
-
-    tally = empty_tally(RowLoss(), skeleton, batch)
+    task, mesh = RowLoss(), make_mesh(ONE_DEVICE)
+    placed = put_batch(batch, mesh)
+    tally = empty_tally(task, skeleton, placed)
 
     def start():
         return initial_state(skeleton, optimizer, key=jax.random.key(0), tally=tally, given={})
 
-    compiled = step.lower(jax.eval_shape(start), batch).compile()
+    step = make_train_step(task, skeleton, optimizer, mesh=mesh, log_every=10)
+    compiled = step.lower(jax.eval_shape(start), placed).compile()
+    return Built(compiled, placed, jax.jit(start, out_shardings=replicated(mesh)), skeleton.parameter_count)
+
+
+def measure(model: str, size: str, length: int, *, largest_seconds: float, flops_per_second: float) -> Cost:
+    """Compiles the step that train.py would run, and times it where it fits and should end within `largest_seconds`."""
+    cfg = model_config(model, size, length)
+    has_global = model == "longformer"
+    batch = batch_of_one(cfg, length, with_global=has_global)
+    built = build(model, cfg, batch)
     flops = TRAINING * masked_lm_flops(cfg, length, batch["labels"].shape[-1], global_tokens=int(has_global))
-    peak = peak_bytes(compiled)
     seconds = None
-    if flops / flops_per_second <= largest_seconds and peak < 0.8 * free_bytes():
-        seconds = _timed(compiled, jax.jit(start, out_shardings=replicated(mesh))(), batch)
+    if flops / flops_per_second <= largest_seconds and built.peak_bytes < 0.8 * free_bytes():
+        seconds = _timed(built.step, built.start(), built.batch)
     jax.clear_caches()
-    return Cost(model, size, length, skeleton.parameter_count, flops / length, peak, seconds)
-
-
-def peak_bytes(compiled: Any) -> int:
-    """Arguments and results that live through the step, a donated one once, and the largest set of temporaries."""
-    memory = compiled.memory_analysis()
-    lasting = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
-    return lasting + memory.temp_size_in_bytes
+    return Cost(model, size, length, built.parameters, flops / length, built.peak_bytes, seconds)
 
 
 def free_bytes() -> int:
