@@ -70,7 +70,7 @@ def build(config, directory: Path, source) -> loop.Run:
     task = make_task(config, tokenizer, directory)
     loop.check_best(config, task)
     skeleton = Skeleton(lambda rngs: head(net(sizes, rngs=rngs), rngs=rngs, **task.head))
-    given = source.load(mesh) if source else None
+    given = source.load(mesh, like=skeleton.shapes) if source else None
     return loop.Run(task, skeleton, mesh, config, directory, given, report.process_start())
 
 

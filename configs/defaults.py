@@ -47,7 +47,8 @@ def _model() -> ConfigDict:
     model.attention_dropout_rate = 0.1  # on attention probabilities
     model.norm_epsilon = 1e-5  # added to the variance in layer normalisation
     model.dtype = "float32"  # float32 | bfloat16: type of the computation; parameters stay float32
-    model.remat = False  # recompute each layer in the backward pass: less memory, about a third more time
+    model.remat = "none"  # what the backward pass computes again: none | dots (all but matrix products) | full (layers)
+    model.scan = False  # layers alike are compiled once, as a loop: compile time hardly grows with depth
     model.windows = (64,)  # W, tokens seen on each side, bottom layer first; one value serves all layers (longformer)
     model.dilations = (1,)  # tokens from one seen key to the next, likewise; 1 = no gaps (longformer)
     model.causal = False  # a token sees none after it (longformer)

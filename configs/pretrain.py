@@ -35,7 +35,7 @@ def get_config(argument: str = ""):
     if chosen.size in ("base", "large"):
         config.model.windows = (256,)  # the paper's attention window of 512 (Beltagy et al. 2020, section 4.2)
         config.model.dtype = "bfloat16"
-        config.model.remat = True
+        config.model.update(remat="full", scan=True)
         config.tokenizer.vocab_size = 50_265
     if chosen.windows == "growing":
         config.model.windows = growing_windows(config.model.depth, config.model.windows[-1])

@@ -12,6 +12,7 @@ POSITIONS = ("learned", "sinusoidal", "rotary")
 NORMS = ("post", "pre")
 ACTIVATIONS = ("gelu", "geglu")
 DTYPES = ("float32", "bfloat16")
+REMATS = ("none", "dots", "full")
 
 
 def _refuse_unlisted(key: str, value: str, listed: tuple[str, ...]) -> None:
@@ -31,7 +32,8 @@ class TransformerConfig:
     `max_positions` (tokens) is the length of the learned position table; sinusoidal and rotary positions have no end.
     `mlp_width` is the width between the two (GEGLU: three) feed-forward matrices.
     `dtype` is what the matrices multiply in; parameters, softmax, norms' statistics and logits are float32 always.
-    `remat` recomputes each block in the backward pass instead of keeping its activations.
+    `remat`: what of each layer the backward pass computes again instead of finding it kept: none | dots (all but the
+    products with parameters) | full. `scan` compiles layers of the same making once, as a loop.
 
     Source: Devlin et al. 2019, section 3; Vaswani et al. 2017, section 3.
     """
@@ -50,7 +52,8 @@ class TransformerConfig:
     attention_dropout_rate: float = 0.1
     norm_epsilon: float = 1e-5
     dtype: str = "float32"
-    remat: bool = False
+    remat: str = "none"
+    scan: bool = False
 
     def __post_init__(self):
         for key in ("vocab_size", "width", "depth", "heads", "mlp_width", "max_positions"):
@@ -60,6 +63,7 @@ class TransformerConfig:
         _refuse_unlisted("norm", self.norm, NORMS)
         _refuse_unlisted("activation", self.activation, ACTIVATIONS)
         _refuse_unlisted("dtype", self.dtype, DTYPES)
+        _refuse_unlisted("remat", self.remat, REMATS)
         for key in ("dropout_rate", "attention_dropout_rate"):
             if not 0 <= getattr(self, key) < 1:
                 raise InputError(f"{key} must be at least 0 and below 1, got {getattr(self, key)!r}")

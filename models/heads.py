@@ -1,6 +1,5 @@
 """What stands on an encoder: a masked-LM head and a classifier."""
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
@@ -11,6 +10,7 @@ from models.config import TransformerConfig
 from models.layers import LayerNorm, dense, split_key
 from models.outputs import ClassifierOutput, MaskedLMFactors, MaskedLMOutput
 from models.stack import Encoder
+from ops.activations import gelu
 from ops.dropout import dropout
 
 
@@ -31,7 +31,7 @@ class MaskedLMHead(nnx.Module):
         return embeddings.attend(self.transform(x)) + self.bias[...][None, None]
 
     def transform(self, x: Float[Array, "B P D"]) -> Float[Array, "B P D"]:
-        return self.norm(jax.nn.gelu(self.dense(x), approximate=False))
+        return self.norm(gelu(self.dense(x)))
 
 
 class MaskedLM(nnx.Module):

@@ -22,8 +22,9 @@ class Longformer(Encoder):
     """
 
     def __init__(self, cfg: LongformerConfig, *, rngs: nnx.Rngs):
-        attentions = [LongformerSelfAttention(cfg, cfg.window(layer), rngs=rngs) for layer in range(cfg.depth)]
-        super().__init__(cfg, attentions, rngs=rngs)
+        super().__init__(
+            cfg, lambda number, rngs: LongformerSelfAttention(cfg, cfg.window(number), rngs=rngs), rngs=rngs
+        )
 
     def __call__(
         self,

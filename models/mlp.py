@@ -1,12 +1,12 @@
 """The position-wise half of a block."""
 
-import jax
 from flax import nnx
 from jax import Array
 from jaxtyping import Float
 
 from models.config import TransformerConfig
 from models.layers import dense
+from ops.activations import gelu
 
 
 class GeluMlp(nnx.Module):
@@ -20,7 +20,7 @@ class GeluMlp(nnx.Module):
         self.down = dense(cfg, cfg.mlp_width, cfg.width, rngs=rngs)
 
     def __call__(self, x: Float[Array, "B S D"]) -> Float[Array, "B S D"]:
-        return self.down(jax.nn.gelu(self.up(x), approximate=False))
+        return self.down(gelu(self.up(x)))
 
 
 class GegluMlp(nnx.Module):
@@ -35,7 +35,7 @@ class GegluMlp(nnx.Module):
         self.down = dense(cfg, cfg.mlp_width, cfg.width, rngs=rngs)
 
     def __call__(self, x: Float[Array, "B S D"]) -> Float[Array, "B S D"]:
-        return self.down(jax.nn.gelu(self.gate(x), approximate=False) * self.up(x))
+        return self.down(gelu(self.gate(x)) * self.up(x))
 
 
 MLPS = {"gelu": GeluMlp, "geglu": GegluMlp}

@@ -1,31 +1,31 @@
 """What every encoder shares: embeddings, then blocks, then in pre-norm nets a last norm."""
 
-from collections.abc import Sequence
 from typing import Any
 
-import jax
 from flax import nnx
 from jax import Array
 from jaxtyping import Float, Int
 
 from models.block import BLOCKS
 from models.config import TransformerConfig
+from models.depth import Make, make_layers, run_layers
 from models.embeddings import Embeddings
 from models.layers import LayerNorm, split_key
-from ops.distributed import rows_shared
 from ops.masks import token_groups
 
 
 class Encoder(nnx.Module):
-    """A stack over `attentions`, one module per layer; a net says which, and what its tokens may see.
+    """A stack of blocks; a net says what stands in each for attention, by the layer's number, and what tokens may see.
 
     It holds parameters only: dropout keys arrive with the call, so the net splits and merges as a plain tree.
     """
 
-    def __init__(self, cfg: TransformerConfig, attentions: Sequence[nnx.Module], *, rngs: nnx.Rngs):
+    def __init__(self, cfg: TransformerConfig, make_attention: Make, *, rngs: nnx.Rngs):
         self.cfg = cfg
         self.embeddings = Embeddings(cfg, rngs=rngs)
-        self.layers = nnx.List([BLOCKS[cfg.norm](cfg, attention, rngs=rngs) for attention in attentions])
+        self.layers = make_layers(
+            lambda number, rngs: BLOCKS[cfg.norm](cfg, make_attention(number, rngs), rngs=rngs), cfg, rngs=rngs
+        )
         if cfg.norm == "pre":
             self.final_norm = LayerNorm(cfg)
 
@@ -38,18 +38,10 @@ class Encoder(nnx.Module):
         rngs: nnx.Rngs | None,
     ) -> Float[Array, "B S D"]:
         """The last hidden state; `view` goes to each layer's attention as it is."""
-        in_embeddings, *in_layers = split_key(None if rngs is None else rngs.dropout(), 1 + len(self.layers))
+        in_embeddings, in_layers = split_key(None if rngs is None else rngs.dropout(), 2)
         x = self.embeddings(input_ids, position_ids, token_type_ids, in_embeddings)
-        for layer, key in zip(self.layers, in_layers, strict=True):
-            x = rows_shared(x)
-            x = recomputed(layer, x, view, key) if self.cfg.remat else layer(x, view, key)
+        x = run_layers(self.layers, x, view, in_layers, cfg=self.cfg)
         return self.final_norm(x) if self.cfg.norm == "pre" else x
-
-
-def recomputed(layer: nnx.Module, x: Float[Array, "B S D"], view: Any, key: Array | None) -> Float[Array, "B S D"]:
-    """`layer(x, view, key)` that keeps no activation inside: the backward pass runs it again (Chen et al. 2016)."""
-    graph, state = nnx.split(layer)
-    return jax.checkpoint(lambda state, *inputs: nnx.merge(graph, state)(*inputs))(state, x, view, key)
 
 
 def visible_groups(

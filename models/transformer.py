@@ -25,7 +25,7 @@ class Transformer(Encoder):
     """
 
     def __init__(self, cfg: TransformerConfig, *, rngs: nnx.Rngs):
-        super().__init__(cfg, [SelfAttention(cfg, rngs=rngs) for _ in range(cfg.depth)], rngs=rngs)
+        super().__init__(cfg, lambda _, rngs: SelfAttention(cfg, rngs=rngs), rngs=rngs)
 
     def __call__(
         self,

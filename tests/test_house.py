@@ -9,12 +9,13 @@ ROOT = Path(__file__).resolve().parents[1]
 ALLOWED = {
     "errors": set(),
     "mesh_axes": set(),
+    "layer_stacks": set(),
     "ops": {"errors", "mesh_axes"},
     "data": {"errors"},
     "metrics": {"errors"},
-    "models": {"errors", "ops"},
+    "models": {"errors", "layer_stacks", "ops"},
     "tasks": {"errors", "ops", "data", "metrics"},
-    "training": {"errors", "mesh_axes", "tasks.task"},
+    "training": {"errors", "layer_stacks", "mesh_axes", "tasks.task"},
     "configs": {"errors"},
     "train": {"errors", "configs", "models", "tasks", "training"},
 }

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from layer_stacks import arranged
 from tasks.task import Task
 from training.guard import Watch
 from training.state import Skeleton, TrainState
@@ -52,13 +53,15 @@ def stopping_sentence(
 
 def find_fault(task: Task, skeleton: Skeleton, state: TrainState, batch: Device, *, step: int) -> Fault | None:
     """What first is not finite in optimizer step `step` (0 = first) of these weights; None if nothing is."""
-    if name := _first_bad(state.params, list(state.params)):
+    skeleton = skeleton.written_out()
+    params = arranged(state.params, skeleton.shapes)
+    if name := _first_bad(params, list(params)):
         return Fault(f"the parameter {name} itself")
     key = step_key(state.key, step)
     for number in range(len(next(iter(batch.values())))):
         micro_batch = {name: array[number] for name, array in batch.items()}
         rows = len(next(iter(micro_batch.values())))
-        fault = _fault_of(task, skeleton, state.params, micro_batch, jax.random.fold_in(key, number))
+        fault = _fault_of(task, skeleton, params, micro_batch, jax.random.fold_in(key, number))
         if fault is not None:
             return Fault(fault.what, tuple(number * rows + row for row in fault.rows or range(rows)))
     return None

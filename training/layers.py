@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 import jax
 import jax.numpy as jnp
 
+from layer_stacks import single_paths
+
 NUMBERED = re.compile(r"(?:(.*)\.)?layers\.(\d+)\.")
 
 
@@ -38,8 +40,9 @@ def stack_depths(paths: Iterable[str]) -> dict[str, int]:
 
 def layer_names(paths: Iterable[str]) -> list[str]:
     """Each layer once, from the bottom to the top."""
-    depths = stack_depths(paths)
-    heights = {layer_of(path): height_of(path, depths) for path in paths}
+    singles = [single for path in paths for single in single_paths(path)]
+    depths = stack_depths(singles)
+    heights = {layer_of(path): height_of(path, depths) for path in singles}
     return sorted(heights, key=lambda name: (heights[name], name))
 
 
@@ -47,5 +50,8 @@ def layer_norms(values: Mapping[str, jax.Array], names: Iterable[str]) -> jax.Ar
     """Root of the sum of squares of `values` (by parameter path) in each layer of `names`; 0 where it has none."""
     squares = {name: jnp.zeros((), jnp.float32) for name in names}
     for path, value in values.items():
-        squares[layer_of(path)] += jnp.square(value.astype(jnp.float32)).sum()
+        singles = single_paths(path)
+        each = jnp.square(value.astype(jnp.float32)).reshape(len(singles), -1).sum(1)
+        for single, square in zip(singles, each, strict=True):
+            squares[layer_of(single)] += square
     return jnp.sqrt(jnp.stack(list(squares.values())))

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from errors import InputError
-from training.plan import Plan, check_rules, make_plan
+from layer_stacks import stack_of
+from training.plan import Factor, Plan, check_rules, make_plan
 
 Params = Mapping[str, jax.Array]
 """Parameters by dotted path, such as `encoder.layers.0.attention.query.kernel`."""
@@ -78,7 +80,7 @@ class Optimizer:
         clip = self.settings.clip_norm
         return optax.chain(
             *([optax.clip_by_global_norm(clip)] if clip > 0 else []),
-            CORES[self.settings.name](self.settings),
+            _layer_by_layer(CORES[self.settings.name](self.settings)),
             _add_decay(plan),
             _scale_rates(plan),
             optax.scale_by_learning_rate(self.schedule),
@@ -136,15 +138,49 @@ CORES: dict[str, Callable[[Any], optax.GradientTransformation]] = {
 }
 
 
+def _layer_by_layer(core: optax.GradientTransformation) -> optax.GradientTransformation:
+    """`core` that sees the layers of a stack one by one, as if they were not stacked; its state is kept by stack."""
+
+    def by_stack(params):
+        stacks: dict[str, dict[str, jax.Array]] = {}
+        for path, value in params.items():
+            stacks.setdefault(stack_of(path), {})[path] = value
+        return stacks
+
+    def over(stack, function):
+        return jax.vmap(function) if stack else function
+
+    def init(params):
+        return {stack: over(stack, core.init)(part) for stack, part in by_stack(params).items()}
+
+    def update(updates, state, params):
+        updates, params = by_stack(updates), by_stack(params)
+        both = {stack: over(stack, core.update)(updates[stack], state[stack], params[stack]) for stack in state}
+        return {path: u for moved, _ in both.values() for path, u in moved.items()}, {
+            s: new for s, (_, new) in both.items()
+        }
+
+    return optax.GradientTransformation(init, update)
+
+
+def _times(value: jax.Array, factor: Factor) -> jax.Array:
+    """The factor is one number, or one for each entry of the first axis."""
+    if isinstance(factor, tuple):
+        factor = jnp.array(factor, value.dtype).reshape(-1, *(1 for _ in value.shape[1:]))
+    return value * factor
+
+
 def _add_decay(plan: Plan) -> optax.GradientTransformation:
     def add(updates, params):
-        return {path: u + plan.decays[path] * params[path] if plan.decays[path] else u for path, u in updates.items()}
+        return {
+            path: u + _times(params[path], plan.decays[path]) if plan.decays[path] else u for path, u in updates.items()
+        }
 
     return optax.stateless(add)
 
 
 def _scale_rates(plan: Plan) -> optax.GradientTransformation:
     def scale(updates, params):
-        return {path: u * plan.rates[path] if plan.rates[path] != 1 else u for path, u in updates.items()}
+        return {path: _times(u, plan.rates[path]) if plan.rates[path] != 1 else u for path, u in updates.items()}
 
     return optax.stateless(scale)

@@ -8,20 +8,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from errors import InputError
+from layer_stacks import single_paths
 from training.layers import height_of, stack_depths
 
+Factor = float | tuple[float, ...]
 RULE_SETTINGS = ("learning_rate", "weight_decay")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Both by parameter path."""
+    """Both by parameter path; one number, or one for each layer of a stack in which they differ."""
 
-    rates: dict[str, float]  # factors of the learning rate; 0 = frozen
-    decays: dict[str, float]  # weight decay, per unit of learning rate
+    rates: dict[str, Factor]  # factors of the learning rate; 0 = frozen
+    decays: dict[str, Factor]  # weight decay, per unit of learning rate
 
     def moves(self, path: str) -> bool:
-        return self.rates[path] > 0
+        return self.rates[path] != 0
 
 
 def check_rules(rules: Any) -> None:
@@ -49,10 +51,11 @@ def make_plan(settings: Any, paths: Iterable[str]) -> Plan:
     whose expression is the whole path decides.
 
     Raises:
-      InputError: a rule decides for no parameter, or all are frozen.
+      InputError: a rule decides for no parameter, or all are frozen, or some layers of a stack and not others.
     Source: Clark et al. 2020 (ELECTRA), appendix B; Bao et al. 2022 (BEiT), code, whose numbering this is.
     """
-    paths = list(paths)
+    parts = {path: single_paths(path) for path in paths}
+    paths = [single for singles in parts.values() for single in singles]
     depths = stack_depths(paths)
     top = max(depths.values(), default=0) + 1
     rates = {path: settings.layer_decay ** (top - height_of(path, depths)) for path in paths}
@@ -60,10 +63,22 @@ def make_plan(settings: Any, paths: Iterable[str]) -> Plan:
     for path, rule in _first_matches(settings.rules, paths).items():
         rates[path] *= rule.get("learning_rate", 1.0)
         decays[path] = rule.get("weight_decay", decays[path])
-    plan = Plan(rates, decays)
-    if not any(map(plan.moves, paths)):
+    plan = Plan(
+        {path: _one_or_each([rates[single] for single in singles]) for path, singles in parts.items()},
+        {path: _one_or_each([decays[single] for single in singles]) for path, singles in parts.items()},
+    )
+    for path, rate in plan.rates.items():
+        if isinstance(rate, tuple) and 0 in rate:
+            raise InputError(
+                f"optimizer.rules freeze some layers of {path} and not others: set model.scan=False for that"
+            )
+    if not any(map(plan.moves, parts)):
         raise InputError("optimizer.rules freeze every parameter: nothing would be trained")
     return plan
+
+
+def _one_or_each(values: list[float]) -> Factor:
+    return values[0] if len(set(values)) == 1 else tuple(values)
 
 
 def decays_by_default(path: str) -> bool:

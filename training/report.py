@@ -105,5 +105,5 @@ def _best_step(run: Run) -> int:
 
 
 def _command(mode: str) -> str:
-    words = [word for word in sys.argv[1:] if not word.lstrip("-").startswith("config.mode")]
+    words = [word for word in sys.argv[1:] if not word.lstrip("-").startswith("config.mode=")]
     return shlex.join(["python", Path(sys.argv[0]).name, *words, f"--config.mode={mode}"])

@@ -8,6 +8,7 @@ import jax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from layer_stacks import stack_of
 from mesh_axes import HEADS
 
 # Megatron's cut (Shoeybi et al. 2019, section 3): the first matrix of each pair by its columns, the second by its rows,
@@ -30,6 +31,9 @@ RULES: tuple[tuple[str, P], ...] = (
 def spec_of(path: str, shape: tuple[int, ...], mesh: Mesh) -> P:
     """How the parameter at `path` is shared out; a dimension that its axis does not divide stays whole."""
     rule = next(spec for pattern, spec in RULES if re.search(pattern, path))
+    rule = (
+        (None, *rule) if stack_of(path) else rule
+    )  # a layer is never cut off from the others: the scan visits it whole
     return P(
         *(axis if axis and size % mesh.shape[axis] == 0 else None for axis, size in zip(rule, shape, strict=False))
     )

@@ -10,6 +10,7 @@ import optax
 from flax import nnx
 
 from errors import InputError
+from layer_stacks import write_out
 from training.guard import Guard, fresh_guard
 from training.optimizer import Optimizer
 
@@ -46,6 +47,10 @@ class Skeleton:
             ".".join(map(str, path)): jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
             for path, leaf in nnx.to_flat_state(shapes)
         }
+
+    def written_out(self) -> "Skeleton":
+        """The same model with a module, and parameters, for each layer where stacks of them are scanned."""
+        return Skeleton(lambda rngs: write_out(self._build(rngs)))
 
     def join(self, params: Mapping[str, jax.Array]) -> nnx.Module:
         nested: dict[Any, Any] = {}

@@ -1,5 +1,6 @@
 """Where starting weights, and the weights that are evaluated, come from."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import jax
 from jax.sharding import Mesh
 
 from errors import InputError
+from layer_stacks import arranged
 from training.restore import restore_best
 from training.run_directory import has_checkpoint, read_config
 from training.state import Skeleton, transfer
@@ -47,10 +49,13 @@ class Source:
     def tokenizer(self) -> Path:
         return self.directory / "tokenizer"
 
-    def load(self, mesh: Mesh) -> Given:
-        """The best checkpoint, or the best of those that are intact, with a line on standard error for each other."""
+    def load(self, mesh: Mesh, *, like: Iterable[str]) -> Given:
+        """The best checkpoint, or the best of those that are intact, with a line on standard error for each other.
+
+        Layers are stacked as the parameters named in `like` are.
+        """
         params, step = restore_best(self.directory / "checkpoints", mesh, best=self.best, verify=self.verify)
-        return Given(params, step, self.directory)
+        return Given(arranged(params, like), step, self.directory)
 
 
 def starting_source(config: Any) -> Source | None:

@@ -35,7 +35,8 @@ def config(tokens: int, depth: int, dtype: str, implementation: str) -> Longform
         dropout_rate=0.0,
         attention_dropout_rate=0.0,
         windows=(256,),
-        remat=True,
+        remat="full",
+        scan=True,
         dtype=dtype,
         implementation=implementation,
     )

@@ -116,4 +116,45 @@ def quickstart_table(report: dict[str, Any]) -> str:
     return f"{origin(report)}\n{markdown(header, rows)}"
 
 
-TABLES: dict[str, Callable[[dict[str, Any]], str]] = {"encoder": encoder_table, "quickstart": quickstart_table}
+DEEPER = 1.3  # what a scanned stack four times as deep may take at most, in times of the shallow one
+
+
+def compile_time_table(report: dict[str, Any]) -> str:
+    """A row for each model, deep beside shallow."""
+    header = (
+        "model",
+        "layers",
+        "shallow, s: median (least to most)",
+        "deep, s",
+        "deep over shallow",
+        "bytes planned, GiB",
+    )
+    cases = {(case["model"], case["scan"], case["depth"]): case for case in report["cases"]}
+    shallow, deep = sorted({depth for _, _, depth in cases})
+    rows = []
+    for model, scan in dict.fromkeys((model, scan) for model, scan, _ in cases):
+        few, many = cases[model, scan, shallow], cases[model, scan, deep]
+        ratio = statistics.median(many["seconds"]) / statistics.median(few["seconds"])
+        verdict = f" ({'keeps' if ratio <= DEEPER else 'exceeds'} {DEEPER:g})" if scan else ""
+        rows.append(
+            (
+                f"{model}, {'scanned' if scan else 'written out'}",
+                f"{shallow} and {deep}",
+                _seconds_told(few["seconds"]),
+                _seconds_told(many["seconds"]),
+                f"{ratio:.2f}{verdict}",
+                f"{few['peak_bytes'] / 2**30:.2f} and {many['peak_bytes'] / 2**30:.2f}",
+            )
+        )
+    return f"{origin(report)}\n{markdown(header, rows)}"
+
+
+def _seconds_told(values: list[float]) -> str:
+    return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "encoder": encoder_table,
+    "quickstart": quickstart_table,
+    "compile_time": compile_time_table,
+}

@@ -133,21 +133,6 @@ def test_a_row_of_padding_is_finite_and_so_are_its_gradients(name):
     assert all(np.isfinite(grad).all() for grad in grads.values())
 
 
-def test_recomputing_blocks_changes_no_gradient():
-    ids = token_ids(2, 16)
-
-    def loss(model):
-        return jnp.square(model(ids, rngs=nnx.Rngs(dropout=1)).last_hidden_state[:, :, 0]).sum()
-
-    kept, again = (gradients(small("transformer", remat=remat), loss) for remat in (False, True))
-    error = max(np.abs(kept[path] - again[path]).max() / np.abs(kept[path]).max() for path in kept if "key" not in path)
-    print(f"recomputed gradients differ by {error:.1e}")
-    assert error < 1e-4  # seen 2e-7
-    graph, params = nnx.split(small("transformer", remat=True))
-    program = str(jax.make_jaxpr(jax.grad(lambda params: loss(nnx.merge(graph, params))))(params))
-    assert "remat" in program or "checkpoint" in program
-
-
 @pytest.mark.parametrize("name", NETS)
 @pytest.mark.parametrize(
     ("positions", "norm", "activation", "dtype"),

@@ -25,7 +25,7 @@ def test_losses_on_every_mesh_are_those_of_one_device_also_after_moving_to_anoth
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     cases = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(cases) == 9
+    assert len(cases) == 10
     alone = {case["net"]: case["lines"] for case in cases if case["mesh"] == "one device"}
     assert alone["longformer"] != alone["transformer"]
     for case in cases:

@@ -101,7 +101,15 @@ def test_eight_devices_train_like_one(tmp_path, arguments):
 
 def test_a_pre_norm_rotary_transformer_in_bfloat16_trains_too(tmp_path, run):
     overrides = ("model.name=transformer", "model.norm=pre", "model.positions=rotary", "model.activation=geglu")
-    run(tmp_path / "run", *ONE_STEP, *overrides, "model.dtype=bfloat16", "model.remat=True", "masking.whole_words=True")
+    run(
+        tmp_path / "run",
+        *ONE_STEP,
+        *overrides,
+        "model.dtype=bfloat16",
+        "model.remat=dots",
+        "model.scan=True",
+        "masking.whole_words=True",
+    )
     assert np.isfinite(last(tmp_path / "run", "train")["loss"])
 
 

@@ -55,6 +55,8 @@ def main(recipe: str, folder: str) -> None:
     for net, name in pairs:
         lines = run(recipe, Path(folder) / f"{net} {name}", CASES[name], f"model.name={net}")
         print(json.dumps({"net": net, "mesh": name, "lines": lines}), file=told, flush=True)
+    lines = run(recipe, Path(folder) / "scanned", CASES["mixed"], "model.scan=True", "model.remat=dots")
+    print(json.dumps({"net": "longformer", "mesh": "mixed, scanned", "lines": lines}), file=told, flush=True)
     workdir = Path(folder) / "moved"
     broken_off(recipe, workdir, CASES["mixed"], at=9)
     lines = run(recipe, workdir, {"data": 2})
