@@ -13,6 +13,12 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Value of GLIBC_TUNABLES (Linux): large arrays in huge pages, which stay with the process when an array is freed. By
+# default glibc hands them back, and the next step has to be given new ones, each filled with zeros.
+KEPT_PAGES = ":".join(
+    f"glibc.malloc.{name}" for name in ("hugetlb=1", "arena_max=1", "mmap_max=0", "trim_threshold=1099511627776")
+)
+
 
 def commit() -> str:
     """The checkout's commit, with "+changes" if any tracked file differs from it; "unknown" outside a checkout."""
