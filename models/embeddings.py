@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from errors import InputError
 from models.config import TransformerConfig
 from models.layers import INIT, LayerNorm
+from ops.distributed import rows_times_matrix
 from ops.dropout import dropout
 from ops.positions import sinusoidal_table
 
@@ -60,7 +61,7 @@ class Embeddings(nnx.Module):
     def attend(self, x: Float[Array, "*N D"]) -> Float[Array, "*N V"]:
         """Each vector's product with every word's, summed in float32: the logits of a net that ties its two ends."""
         table = self.word.embedding[...].astype(self.cfg.compute_dtype)
-        return jnp.einsum("...D,VD->...V", x.astype(table.dtype), table, preferred_element_type=jnp.float32)
+        return rows_times_matrix(x.astype(table.dtype), table.T, preferred_element_type=jnp.float32)
 
 
 def place_ids(

@@ -7,6 +7,7 @@ from jax import Array
 from jaxtyping import Float
 
 from models.config import TransformerConfig
+from ops.distributed import rows_times_matrix
 
 # Devlin et al. 2019 draw every matrix and table with this deviation, whatever its shape.
 INIT = nnx.initializers.normal(0.02)
@@ -14,7 +15,8 @@ INIT = nnx.initializers.normal(0.02)
 
 def dense(cfg: TransformerConfig, inputs: int, outputs: int, *, rngs: nnx.Rngs) -> nnx.Linear:
     """An affine map that multiplies in `cfg.dtype` and holds float32 parameters."""
-    return nnx.Linear(inputs, outputs, dtype=cfg.compute_dtype, kernel_init=INIT, rngs=rngs)
+    how = {"dtype": cfg.compute_dtype, "kernel_init": INIT, "dot_general": rows_times_matrix}
+    return nnx.Linear(inputs, outputs, **how, rngs=rngs)
 
 
 class LayerNorm(nnx.Module):

@@ -87,4 +87,6 @@ def test_logits_are_the_product_of_the_factors(dtype):
         return m(ids, predict_positions=places).logits, product + bias[None, None]
 
     logits, product = jitted(model, both)
-    assert jnp.array_equal(logits, product)
+    error = float(jnp.abs(logits - product).max() / jnp.abs(product).max())
+    print(f"{dtype}: {error:.1e}")
+    assert error < 1e-6  # seen 1e-7: a list of rows may be added up in another order
