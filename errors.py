@@ -1,4 +1,4 @@
-"""The one exception that means: what the user gave cannot be used."""
+"""The one exception that means: what the user gave cannot be used; and how errors are told."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,15 @@ class InputError(ValueError):
     `train.py` prints the sentence and exits with status 2; a traceback would only hide it. Anything else that is raised
     is a defect of ours and keeps its traceback.
     """
+
+
+def told_in_one_sentence(error: Exception) -> str | None:
+    """What to print instead of a traceback; None for a defect of ours."""
+    if isinstance(error, (InputError, FloatingPointError)):
+        return str(error)
+    if any(words in str(error) for words in ("No space left on device", "Disk quota exceeded", "File too large")):
+        what = str(error).partition(" [")[0]  # TensorStore adds a page of settings in brackets
+        return f"the disk is full ({what}); no checkpoint is lost: free some space and start the same command again"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return None

@@ -10,12 +10,13 @@ from ml_collections import ConfigDict
 def get_config() -> ConfigDict:
     """The defaults: a small RoBERTa-style Longformer pretrained on the standard library of the running Python."""
     config = ConfigDict()
-    config.mode = "train"  # train | evaluate | predict
+    config.mode = "train"  # train | evaluate | predict | plan (what training would need; nothing is trained)
     config.task = "masked_lm"  # masked_lm | classification
     config.workdir = "runs/default"  # directory that holds everything the run writes
     config.init_from = ""  # work directory whose best checkpoint gives first weights and tokenizer; "" = none
     config.seed = 0  # decides initial weights, data order, masks and dropout
     config.compilation_cache = "~/.cache/flaxformers/xla"  # JAX's persistent compilation cache; "" = none
+    config.keep_pages = True  # on a Linux CPU, freed memory stays with the process: faster steps, more memory held
 
     config.model = _model()
     config.tokenizer = _tokenizer()
@@ -27,7 +28,9 @@ def get_config() -> ConfigDict:
     config.prediction = _prediction()
     config.checkpoint = _checkpoint()
     config.mesh = _mesh()
+    config.cluster = _cluster()
     config.log = _log()
+    config.plan = _plan()
     return config.lock()
 
 
@@ -165,6 +168,15 @@ def _mesh() -> ConfigDict:
     return mesh
 
 
+def _cluster() -> ConfigDict:
+    cluster = ConfigDict()
+    cluster.address = ""  # "" = one process; "auto" = as SLURM, GKE or a TPU slice tells; else host:port of process 0
+    cluster.processes = 1  # how many there are (where an address is given)
+    cluster.process = 0  # which of them this is, 0 = the first (likewise)
+    cluster.timeout = 300  # seconds to wait for all of them
+    return cluster
+
+
 def _log() -> ConfigDict:
     log = ConfigDict()
     log.every = 10  # optimizer steps between lines of metrics.jsonl
@@ -174,3 +186,11 @@ def _log() -> ConfigDict:
     log.plot = True  # loss curve as a PNG in the work directory
     log.wandb = ""  # Weights & Biases project; "" = none
     return log
+
+
+def _plan() -> ConfigDict:
+    plan = ConfigDict()
+    plan.topology = ""  # TPU slice to compile for, such as "v5e:2x4" (needs libtpu); "" = the devices that are here
+    plan.memory_gib = 0.0  # memory of one device, GiB; 0 = what it tells, or its data sheet says
+    plan.tflops = 0.0  # rate of one device, TFLOP/s; 0 = its bfloat16 peak, or of a processor what a product reaches
+    return plan

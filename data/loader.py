@@ -34,16 +34,21 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Share:
-    """Which contiguous part of each global batch this process reads."""
+    """Which of `count` equal parts of each micro-batch this process reads; processes may share a part."""
 
-    process_index: int = 0
-    process_count: int = 1
+    index: int = 0
+    count: int = 1
 
-    def rows(self, batch_size: int) -> range:
-        if batch_size < 1 or batch_size % self.process_count:
-            raise InputError(f"a batch of {batch_size} examples does not divide among {self.process_count} processes")
-        per_process = batch_size // self.process_count
-        return range(self.process_index * per_process, (self.process_index + 1) * per_process)
+    def rows(self, batch_size: int, accumulation: int = 1) -> list[int]:
+        """Places in the global batch, whose micro-batches lie behind one another."""
+        if batch_size < 1 or batch_size % (self.count * accumulation):
+            raise InputError(
+                f"a batch of {batch_size} examples in {accumulation} micro-batches cannot be cut into {self.count}"
+            )
+        micro = batch_size // accumulation
+        part = micro // self.count
+        first = self.index * part
+        return [number * micro + row for number in range(accumulation) for row in range(first, first + part)]
 
 
 def stack(examples: Sequence[Example], longest: int | None = None) -> Batch:
@@ -73,12 +78,14 @@ class TrainBatches:
         collate: Collate = stack,
         vocab_size: int | None = None,
         share: Share = Share(),
+        accumulation: int = 1,
         ahead: int = 2,
     ):
         if not len(source):
             raise InputError("there is no training example: the source is empty")
         self._identity = {"seed": seed, "batch_size": batch_size, "examples": len(source)}
-        self._batches = _Batches(source, seed, batch_size, transform, _Finish(collate, vocab_size), share)
+        rows = share.rows(batch_size, accumulation)
+        self._batches = _Batches(source, seed, batch_size, transform, _Finish(collate, vocab_size), rows)
         self._options = grain.ReadOptions(num_threads=min(ahead, 1), prefetch_buffer_size=ahead)
         self._reader = None
         self.step = 0
@@ -150,7 +157,7 @@ class EvalBatches:
         if not len(source):
             raise InputError("there is no example to evaluate: the source is empty")
         finish = _Finish(collate, vocab_size)
-        self._batches = _Batches(source, seed, batch_size, transform, finish, share, shuffled=False)
+        self._batches = _Batches(source, seed, batch_size, transform, finish, share.rows(batch_size), shuffled=False)
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -180,17 +187,17 @@ class _Finish:
 class _Batches(grain.MapDataset):
     """Batches by step, in random order without end, or in order with filler past the end."""
 
-    def __init__(self, source, seed, batch_size, transform, finish, share, *, shuffled=True):
+    def __init__(self, source, seed, batch_size, transform, finish, rows, *, shuffled=True):
         super().__init__()
         self._source, self._transform, self._finish = source, transform, finish
-        self._seed, self._batch_size, self._rows = seed, batch_size, share.rows(batch_size)
+        self._seed, self._batch_size, self._rows = seed, batch_size, rows
         self._lengths = getattr(source, "lengths", None)
         self._order = Order(len(source), seed) if shuffled else None
 
     def __len__(self) -> int:
         return sys.maxsize // self._batch_size if self._order else -(-len(self._source) // self._batch_size)
 
-    def indices(self, step: int, rows: range) -> Int[np.ndarray, " b"]:
+    def indices(self, step: int, rows: Sequence[int]) -> Int[np.ndarray, " b"]:
         positions = step * self._batch_size + np.asarray(rows)
         return self._order(positions) if self._order else np.minimum(positions, len(self._source) - 1)
 

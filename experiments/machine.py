@@ -13,8 +13,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Value of GLIBC_TUNABLES (Linux): large arrays in huge pages, which stay with the process when an array is freed. By
-# default glibc hands them back, and the next step has to be given new ones, each filled with zeros.
+# Value of GLIBC_TUNABLES (Linux) that gives any program what train.py gives itself (training/host_memory.py), and huge
+# pages: large arrays' pages stay with the process when an array is freed.
 KEPT_PAGES = ":".join(
     f"glibc.malloc.{name}" for name in ("hugetlb=1", "arena_max=1", "mmap_max=0", "trim_threshold=1099511627776")
 )
@@ -67,7 +67,7 @@ def provenance(command: str, packages: Iterable[str]) -> dict[str, Any]:
         "versions": versions(packages),
         "cpu": cpu(),
         "cores": cores(),
-    }
+    } | {name: os.environ[name] for name in ("GLIBC_TUNABLES", "XLA_FLAGS") if os.environ.get(name)}
 
 
 def write_results(path: Path, report: dict[str, Any]) -> None:

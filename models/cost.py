@@ -47,6 +47,23 @@ def masked_lm_flops(cfg: TransformerConfig, length: int, predicted: int, *, glob
     return encoder_flops(cfg, length, global_tokens=global_tokens) + head
 
 
+def step_flops(cfg: TransformerConfig, *, rows: int, length: int, predicted: int, global_tokens: bool) -> int:
+    """Operations of one training step over `rows` rows, whether a net recomputes some or not.
+
+    `predicted` places of a row have logits over the vocabulary; a classifier's head is too small to count.
+    """
+    slots = cfg.max_global_tokens if global_tokens and isinstance(cfg, LongformerConfig) else 0
+    return (
+        TRAINING
+        * rows
+        * (
+            masked_lm_flops(cfg, length, predicted, global_tokens=slots)
+            if predicted
+            else encoder_flops(cfg, length, global_tokens=slots)
+        )
+    )
+
+
 def band_pairs(length: int, window: int) -> int:
     """Pairs of tokens at most `window` apart in a row of `length`, each token with itself among them."""
     reach = min(window, length - 1)

@@ -1,5 +1,6 @@
 """Tasks: each joins its batches, loss, scores and predictions behind the protocol of `tasks/task.py`."""
 
+from data.loader import Share
 from tasks.classification import Classification
 from tasks.masked_lm import MaskedLM
 from tasks.texts import load_tokenizer
@@ -9,4 +10,4 @@ TASKS = {
     "classification": Classification,
 }
 
-__all__ = ["TASKS", "load_tokenizer"]
+__all__ = ["TASKS", "Share", "load_tokenizer"]

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ class Classification:
     config: Any
     tokenizer: Tokenizer
     directory: Path
+    share: Share = field(default_factory=Share)  # of each batch that this process reads
 
     def __post_init__(self):
         check_global_tokens(self.config.data.global_tokens)
@@ -53,6 +54,10 @@ class Classification:
     @property
     def columns(self) -> tuple[str, ...]:
         return ("input_ids", "attention_mask", "token_type_ids", "global_attention_mask", "labels", "example_weights")
+
+    @property
+    def predicted(self) -> int:
+        return 0
 
     def train_batch(self, step: int) -> Batch:
         return self._train_batches.at(step)
@@ -93,7 +98,8 @@ class Classification:
     def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
         classes = self.config.data.classes
         examples = self._examples(split, labelled=False)
-        for batch in EvalBatches(examples, batch_size=self.config.evaluation.batch_size, **self._loading):
+        whole = self._loading | {"share": Share()}
+        for batch in EvalBatches(examples, batch_size=self.config.evaluation.batch_size, **whole):
             probabilities = answer(batch)["probabilities"]
             for row in np.flatnonzero(batch["example_weights"]):
                 yield {
@@ -116,6 +122,7 @@ class Classification:
             self._examples("train"),
             seed=self.config.seed,
             batch_size=self.config.train.batch_size,
+            accumulation=self.config.train.accumulation,
             ahead=self.config.data.read_ahead,
             **self._loading,
         )
@@ -128,7 +135,7 @@ class Classification:
         return {
             "collate": PadTo(lengths, self.tokenizer.pad_id, global_first=first),
             "vocab_size": self.tokenizer.vocab_size,
-            "share": Share(jax.process_index(), jax.process_count()),
+            "share": self.share,
         }
 
     @cache  # noqa: B019  (a task lives as long as its process)

@@ -31,6 +31,7 @@ class MaskedLM:
     config: Any
     tokenizer: Tokenizer
     directory: Path
+    share: Share = field(default_factory=Share)  # of each batch that this process reads
     head: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
@@ -58,6 +59,10 @@ class MaskedLM:
             inputs.append("global_attention_mask")
         return (*inputs, "predict_positions", "labels", "label_weights")
 
+    @property
+    def predicted(self) -> int:
+        return predictions_per_row(self.config.masking.rate, self.config.data.length)
+
     def train_batch(self, step: int) -> Batch:
         return self._train_batches.at(step)
 
@@ -73,7 +78,7 @@ class MaskedLM:
             transform=self._masked,
             collate=self._collate,
             vocab_size=self.tokenizer.vocab_size,
-            share=Share(jax.process_index(), jax.process_count()),
+            share=self.share,
         )
 
     def initial_params(self) -> dict[str, np.ndarray]:
@@ -147,7 +152,8 @@ class MaskedLM:
             transform=self._masked,
             collate=self._collate,
             vocab_size=self.tokenizer.vocab_size,
-            share=Share(jax.process_index(), jax.process_count()),
+            share=self.share,
+            accumulation=self.config.train.accumulation,
             ahead=self.config.data.read_ahead,
         )
 
@@ -181,12 +187,8 @@ class MaskedLM:
             "vocab_size": self.tokenizer.vocab_size,
             "special_ids": self.tokenizer.special_ids,
             "starts_word": self.tokenizer.starts_word if settings.whole_words else None,
-            "predictions": self._predictions,
+            "predictions": self.predicted,
         }
-
-    @property
-    def _predictions(self) -> int:
-        return predictions_per_row(self.config.masking.rate, self.config.data.length)
 
     def _masked(self, row: Batch, rng: np.random.Generator) -> Batch:
         return mask_tokens(row, rng, **self._masking())
@@ -209,9 +211,9 @@ class MaskedLM:
             [[self.tokenizer.cls_id], self.tokenizer.encode(text, specials=True), [self.tokenizer.sep_id]]
         )
         blanks = np.flatnonzero(ids == self.tokenizer.mask_id)
-        if not 1 <= len(blanks) <= self._predictions:
+        if not 1 <= len(blanks) <= self.predicted:
             raise InputError(
-                f"{origin}: a text to fill in needs 1 to {self._predictions} times {mask}, this one has {len(blanks)}"
+                f"{origin}: a text to fill in needs 1 to {self.predicted} times {mask}, this one has {len(blanks)}"
             )
         if len(ids) > length:
             raise InputError(
@@ -220,13 +222,13 @@ class MaskedLM:
         row = {"input_ids": np.full(length, self.tokenizer.pad_id, np.int32), "segment_ids": np.zeros(length, np.int32)}
         row["input_ids"][: len(ids)] = ids
         row["segment_ids"][: len(ids)] = 1
-        positions = np.zeros(self._predictions, np.int32)
+        positions = np.zeros(self.predicted, np.int32)
         positions[: len(blanks)] = blanks
         return row | {
             "attention_mask": row["segment_ids"],
             "predict_positions": positions,
             "labels": np.zeros_like(positions),
-            "label_weights": (np.arange(self._predictions) < len(blanks)).astype(np.float32),
+            "label_weights": (np.arange(self.predicted) < len(blanks)).astype(np.float32),
         }
 
     def _fill(self, answer: Answer, rows: list[Batch], size: int) -> list[list[list[dict[str, Any]]]]:

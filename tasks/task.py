@@ -14,7 +14,7 @@ Totals = dict[str, Any]
 """Sums over examples; totals of two batches are added entry by entry. Always holds "loss" and "weight"."""
 
 Answer = Callable[[Batch], dict[str, np.ndarray]]
-"""Runs `Task.answers` on the model at hand, on the device."""
+"""Runs `Task.answers` on the model at hand, on the device; the batch is whole, whatever part a process trains on."""
 
 
 class Task(Protocol):
@@ -31,6 +31,10 @@ class Task(Protocol):
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the arrays that the device needs; a batch may hold others, for the host."""
+
+    @property
+    def predicted(self) -> int:
+        """Places of a row whose logits over the vocabulary the loss needs; 0 = none."""
 
     def train_batch(self, step: int) -> Batch:
         """This process's part of the global batch of optimizer step `step` (0 = first); a pure function of `step`."""

@@ -3,11 +3,13 @@
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from training.cluster import leads
 from training.damage import DamagedError, read_or_damaged
 from training.digest import by_path, finish_digests, start_digests
 
@@ -55,11 +57,25 @@ def _sha256(content: Mapping[str, Any]) -> str:
 
 def read_about(directory: Path, step: int) -> About:
     """Raises DamagedError when it is missing, cannot be read, or differs from what was saved."""
-    path = directory / str(step) / "about" / "metadata"
+    path = _about_file(directory, step)
     about = read_or_damaged("about", lambda: About.from_json(dict(json.loads(path.read_text(encoding="utf-8")))))
     if about.step != step:
         raise DamagedError(f"it is the checkpoint of step {about.step}")
     return about
+
+
+def _about_file(directory: Path, step: int) -> Path:
+    return directory / str(step) / "about" / "metadata"
+
+
+def add_scores(directory: Path, step: int, scores: Mapping[str, float]) -> None:
+    """Gives a checkpoint the scores for which there was no time when it was saved, in one rename."""
+    if leads():
+        path = _about_file(directory, step)
+        fresh = path.with_name(path.name + ".new")
+        about = dataclasses.replace(read_about(directory, step), scores=dict(scores))
+        fresh.write_text(json.dumps(about.to_json()), encoding="utf-8")
+        os.replace(fresh, path)
 
 
 def describe(items: Mapping[str, Any]) -> dict[str, dict[str, Leaf]]:

@@ -13,7 +13,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import PreservationPolicy
 
 from errors import InputError
-from training.about import About, describe_with_digests, from_best_to_worst
+from training.about import About, add_scores, describe_with_digests, from_best_to_worst
 from training.damage import without_echoes
 from training.restore import DAMAGED, items_of, stored_scores
 from training.state import TrainState
@@ -28,6 +28,7 @@ class Checkpoints:
     """
 
     def __init__(self, directory: Path, *, keep: int, best: str):
+        self._directory = directory
         self._hushed = contextlib.ExitStack()
         self._hushed.enter_context(without_echoes())
         self._policy = _NewestAndBest(keep, best, stored_scores(directory))
@@ -58,6 +59,11 @@ class Checkpoints:
         )
         if not started:
             raise RuntimeError(f"Orbax has not saved step {step}: it knows of a later one")
+
+    def add_scores(self, step: int, scores: Mapping[str, float]) -> None:
+        """Gives a finished checkpoint the scores for which there was no time when it was saved."""
+        self._policy.scores[step] = scores
+        add_scores(self._directory, step, scores)
 
     def wait(self) -> None:
         self._manager.wait_until_finished()

@@ -4,21 +4,26 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
+import mesh_axes
 from errors import InputError
 from tasks.task import Answer, Batch, Task
 from training.checkpoint import Checkpoints, check_disk_space
+from training.clock import Clock
+from training.cluster import leads
 from training.diagnosis import stopping_sentence
 from training.guard import make_watch
 from training.journal import Journal
 from training.layers import layer_names
-from training.mesh import check_batch_size, check_model_fits, put_batch, settled
+from training.mesh import check_batch_size, check_model_fits, put_batch, put_whole, settled
+from training.notice import STATUS, Notice, awaited
 from training.optimizer import Optimizer, check_optimizer, make_optimizer, make_schedule
 from training.plan import make_plan
 from training.restore import Restored, restore_newest
@@ -40,6 +45,7 @@ class Run:
     directory: Path
     given: Given | None  # of another run: where training starts, or what is evaluated
     started: float  # time.time() when the process began
+    step_flops: float  # operations of the model's products in one optimizer step
 
 
 def train(run: Run) -> tuple[TrainState, dict[str, float]]:
@@ -62,10 +68,11 @@ def train(run: Run) -> tuple[TrainState, dict[str, float]]:
         steps=config.train.steps,
         start=begun.step,
         config=config.to_dict(),
-        active=jax.process_index() == 0,
+        active=leads(),
     )
     try:
-        return _steps(run, begun, step_fn, schedule, checkpoints, journal)
+        with awaited() as notice:
+            return _steps(run, begun, step_fn, schedule, checkpoints, journal, notice)
     finally:
         journal.close()
         checkpoints.close()
@@ -104,14 +111,22 @@ def check_best(config: Any, task: Task) -> None:
 
 def starter(run: Run, optimizer: Optimizer) -> Callable[..., TrainState]:
     """`start_state(key, given parameters)`: the state at step 0; pure."""
-    accumulation = run.config.train.accumulation
-    first = put_batch(_device_part(run.task, run.task.train_batch(0)), run.mesh, accumulation=accumulation)
-    tally = empty_tally(run.task, run.skeleton, first)
+    tally = empty_tally(run.task, run.skeleton, batch_shapes(run))
 
     def start_state(key, given):
         return initial_state(run.skeleton, optimizer, key=key, tally=tally, given=given)
 
     return start_state
+
+
+def batch_shapes(run: Run) -> dict[str, jax.ShapeDtypeStruct]:
+    """Those of the first global batch on the device, `[accumulation, examples, ...]`."""
+    train, sharding = run.config.train, NamedSharding(run.mesh, P(None, mesh_axes.BATCH))
+    split = train.accumulation, train.batch_size // train.accumulation
+    return {
+        name: jax.ShapeDtypeStruct((*split, *array.shape[1:]), array.dtype, sharding=sharding)
+        for name, array in _device_part(run.task, run.task.train_batch(0)).items()
+    }
 
 
 def restore(run: Run, like: TrainState) -> Restored | None:
@@ -137,12 +152,12 @@ def _start(run: Run, start_state) -> Restored:
     return Restored(jax.jit(start_state, out_shardings=lies)(key, given), step=0, scores={})
 
 
-def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoints, journal: Journal):
+def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoints, journal: Journal, notice: Notice):
     config, task = run.config, run.task
     state, start, scores = begun.state, begun.step, dict(begun.scores)
     last = config.train.steps
     evaluate = make_evaluate(task, run.skeleton, mesh=run.mesh)
-    clock = _Clock(run.started)
+    clock = Clock(run.started, step_flops=run.step_flops)
     pending: tuple[int, Any] | None = (
         None  # the tally of a step already dispatched; read once the next one is under way
     )
@@ -155,6 +170,12 @@ def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoint
             _write_line(run, journal, step, tally, float(schedule(step - 1)), clock)
             _end_if_lost(run, state, in_a_row)
 
+    if start and _due(config.evaluation.every, start, last) and not scores:  # the process had to end before it
+        scores = evaluate_split(run, state.weights, "validation", evaluate, notice=notice)
+        if not scores:
+            _leave(start)
+        journal.metrics(start, "validation", scores)
+        checkpoints.add_scores(start, scores)
     batches: Iterator[Batch] = task.train_batches(start) if start < last else iter(())
     for step in range(start + 1, last + 1):
         with clock.waiting():
@@ -167,28 +188,42 @@ def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoint
             clock.restart()
         clock.count(host_batch)
         write_pending()
-        if step % config.log.every == 0 or step == last:
+        if _due(config.log.every, step, last):
             # a copy, since the next step is given the original
             pending = step, jax.tree.map(jnp.copy, (state.tally, state.guard["in_a_row"]))
-        at_end = step == last
-        if step % config.evaluation.every == 0 or at_end:
+        leaving, fresh_scores = notice.reached(step), {}
+        if _due(config.evaluation.every, step, last) and not leaving:
             write_pending()
             with clock.paused():
-                scores = evaluate_split(run, state.weights, "validation", evaluate)
-            journal.metrics(step, "validation", scores)
-        if step % config.checkpoint.every == 0 or at_end:
+                fresh_scores = evaluate_split(run, state.weights, "validation", evaluate, notice=notice)
+            if fresh_scores:
+                scores = fresh_scores
+                journal.metrics(step, "validation", scores)
+            leaving = not fresh_scores
+        if _due(config.checkpoint.every, step, last) or leaving:
             write_pending()
             _end_if_lost(run, state, state.guard["in_a_row"])
             journal.flush()
-            fresh_scores = scores if step % config.evaluation.every == 0 or at_end else {}
             with clock.paused():
                 checkpoints.save(state, step=step, identity=task.identity, scores=fresh_scores)
                 journal.plot(baseline=None)
+        if leaving:
+            checkpoints.wait()
+            _leave(step)
     checkpoints.wait()
     return state, scores
 
 
-def _write_line(run: Run, journal: Journal, step: int, tally, learning_rate: float, clock: "_Clock") -> None:
+def _leave(step: int) -> NoReturn:
+    print(f"asked to end (SIGTERM); step {step} is saved: start the same command again to go on", flush=True)
+    raise SystemExit(STATUS)
+
+
+def _due(every: int, step: int, last: int) -> bool:
+    return step % every == 0 or step == last
+
+
+def _write_line(run: Run, journal: Journal, step: int, tally, learning_rate: float, clock: Clock) -> None:
     values = line_values(run.task, jax.device_get(tally), layers=layer_names(run.skeleton.shapes))
     values["learning_rate"] = learning_rate
     journal.metrics(step, "train", values)
@@ -209,8 +244,8 @@ def _end_if_lost(run: Run, state: TrainState, in_a_row: Any) -> None:
     raise FloatingPointError(stopping_sentence(task, run.skeleton, state, batch, watch=watch, seed=run.config.seed))
 
 
-def evaluate_split(run: Run, params, split: str, evaluate) -> dict[str, float]:
-    """Scores over one pass of a split, every example once."""
+def evaluate_split(run: Run, params, split: str, evaluate, *, notice: Notice | None = None) -> dict[str, float]:
+    """Scores over one pass of a split, every example once; none if `notice` came before its end."""
     totals: Any = None
     limit = run.config.evaluation.batches
     for number, host_batch in enumerate(run.task.evaluation_batches(split)):
@@ -218,6 +253,8 @@ def evaluate_split(run: Run, params, split: str, evaluate) -> dict[str, float]:
             break
         part = settled(evaluate(params, put_batch(_device_part(run.task, host_batch), run.mesh)), run.mesh)
         totals = part if totals is None else jax.tree.map(jnp.add, totals, part)
+        if notice and notice.interrupts():
+            return {}
     if totals is None:
         raise InputError(f"the {split} split has no example to evaluate")
     return run.task.scores(jax.device_get(totals))
@@ -228,54 +265,10 @@ def answerer(run: Run, params) -> Answer:
     compiled = make_answer(run.task, run.skeleton, mesh=run.mesh)
 
     def answer(batch: Batch) -> dict[str, np.ndarray]:
-        return jax.device_get(compiled(params, put_batch(_device_part(run.task, batch), run.mesh)))
+        return jax.device_get(compiled(params, put_whole(_device_part(run.task, batch), run.mesh)))
 
     return answer
 
 
 def _device_part(task: Task, batch: Batch) -> Batch:
     return {name: batch[name] for name in task.columns if name in batch}
-
-
-class _Clock:
-    """Tokens per second and the share of time spent waiting for data, since the last reading; evaluations left out."""
-
-    def __init__(self, started: float):
-        self._started = started
-        self.restart()
-
-    def restart(self) -> None:
-        self._since, self._waited, self._out, self._tokens, self._steps = time.monotonic(), 0.0, 0.0, 0, 0
-
-    def waiting(self) -> "_Stopwatch":
-        return _Stopwatch(self, "_waited")
-
-    def paused(self) -> "_Stopwatch":
-        return _Stopwatch(self, "_out")
-
-    def count(self, batch: Batch) -> None:
-        self._tokens += int(np.sum(batch["attention_mask"]))
-        self._steps += 1
-
-    def read(self) -> dict[str, float]:
-        now = time.monotonic()
-        spent = max(now - self._since - self._out, 1e-9)
-        values = {
-            "seconds": time.time() - self._started,
-            "tokens_per_second": self._tokens / spent,
-            "step_seconds": spent / max(self._steps, 1),
-            "data_wait_share": self._waited / spent,
-        }
-        self.restart()
-        return values
-
-
-class _Stopwatch:
-    def __init__(self, clock: _Clock, field: str):
-        self._clock, self._field = clock, field
-
-    def __enter__(self) -> None:
-        self._began = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        setattr(self._clock, self._field, getattr(self._clock, self._field) + time.monotonic() - self._began)

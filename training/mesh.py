@@ -1,7 +1,7 @@
 """One named mesh of devices, and where batches lie on it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -15,13 +15,15 @@ from errors import InputError
 ONE_DEVICE = dict.fromkeys(mesh_axes.ALL, 1)
 
 
-def make_mesh(sizes: Mapping[str, int]) -> Mesh:
+def make_mesh(sizes: Mapping[str, int], devices: Sequence[Any] | None = None) -> Mesh:
     """The mesh of the config's `mesh` section: `data` x `fsdp` x `tensor` x `sequence` devices; -1 = all that are left.
+    `devices`: all that there are, if not given.
 
     Raises:
       InputError: for numbers whose product is not a number of devices that there are.
     """
-    there, wanted = jax.device_count(), [sizes[name] for name in mesh_axes.ALL]
+    devices = jax.devices() if devices is None else devices
+    there, wanted = len(devices), [sizes[name] for name in mesh_axes.ALL]
     told = " x ".join(f"{name} {size}" for name, size in zip(mesh_axes.ALL, wanted, strict=True))
     if any(size < 1 and size != -1 for size in wanted) or wanted.count(-1) > 1:
         raise InputError(f"mesh: {told} must be numbers of at least 1, and at most one -1 (all devices that are left)")
@@ -32,8 +34,7 @@ def make_mesh(sizes: Mapping[str, int]) -> Mesh:
     used = math.prod(shape)
     if used > there:
         raise InputError(f"mesh: {told} asks for {used} devices and there are {there}; use -1 for all that are left")
-    devices = np.asarray(jax.devices()[:used]).reshape(shape)
-    return Mesh(devices, mesh_axes.ALL, axis_types=(AxisType.Auto,) * len(shape))
+    return Mesh(np.asarray(devices[:used]).reshape(shape), mesh_axes.ALL, axis_types=(AxisType.Auto,) * len(shape))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -65,6 +66,32 @@ def check_model_fits(mesh: Mesh, *, heads: int, mlp_width: int, length: int) -> 
     ):
         if size % mesh.shape[axis]:
             raise InputError(f"mesh.{axis}={mesh.shape[axis]} does not divide {key}={size}")
+
+
+def process_share(mesh: Mesh) -> tuple[int, int]:
+    """(index, count): which of `count` equal parts of the examples lie on this process's devices.
+
+    Processes whose devices share out the heads or the tokens of the same examples have the same part.
+
+    Raises:
+      InputError: its devices hold no such part.
+    """
+    groups = mesh.devices.reshape(batch_ways(mesh), -1)  # the axes of the examples come first
+    here = jax.process_index()
+    mine = [number for number, group in enumerate(groups) if any(device.process_index == here for device in group)]
+    if not mine or len(groups) % len(mine) or mine != list(range(mine[0], mine[0] + len(mine))) or mine[0] % len(mine):
+        raise InputError(f"mesh: process {here} would hold the parts {mine} of {len(groups)}; choose other axes")
+    return mine[0] // len(mine), len(groups) // len(mine)
+
+
+def put_whole(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
+    """Moves a batch that every process holds whole to the devices, as `put_batch` lays it out."""
+    sharding = NamedSharding(mesh, P(None, mesh_axes.BATCH))
+
+    def put(array: np.ndarray) -> jax.Array:
+        return jax.make_array_from_callback((1, *array.shape), sharding, lambda at: array[None][at])
+
+    return {name: put(array) for name, array in batch.items()}
 
 
 def put_batch(batch: dict[str, np.ndarray], mesh: Mesh, *, accumulation: int = 1) -> dict[str, jax.Array]:

@@ -11,11 +11,13 @@ from typing import Any
 import jax
 import psutil
 
+from training import forecast
 from training.about import from_best_to_worst
+from training.cluster import leads
 from training.journal import draw_loss
 from training.loop import Run, answerer, evaluate_split
 from training.restore import stored_scores
-from training.run_directory import write_result
+from training.run_directory import write_json, write_result
 from training.step import make_evaluate
 
 
@@ -28,7 +30,7 @@ def finish_training(run: Run, params: dict[str, jax.Array], scores: dict[str, fl
     if samples := run.task.samples(answerer(run, params)):
         print("\nwhat it has learned")
         print("\n".join(f"  {line}" for line in samples))
-    if run.config.log.plot and jax.process_index() == 0:
+    if run.config.log.plot and leads():
         draw_loss(run.directory, baseline=(baseline["name"], baseline["loss"]) if "loss" in baseline else None)
     print(f"\nwritten to {run.directory}")
     for name, what in FILES.items():
@@ -40,6 +42,13 @@ def finish_training(run: Run, params: dict[str, jax.Array], scores: dict[str, fl
     if run.config.data[run.config.prediction.split]:
         print(f"  {_command('predict')}   # write its answers to a file")
     print(f"  python train.py --config=configs/finetune.py --config.init_from={run.directory} ...   # start from here")
+
+
+def plan(run: Run) -> None:
+    """Prints what training would need, and writes plan.json."""
+    found = forecast.forecast(run)
+    print("\n".join(["", f"plan of {run.directory}", *forecast.told(found, run.config, run.config.train.steps)]))
+    write_json(run.directory / "plan.json", forecast.as_values(found))
 
 
 FILES = {
@@ -69,11 +78,12 @@ def prediction(run: Run, params: dict[str, jax.Array], *, split: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".new")
     count = 0
-    with open(fresh, "w", encoding="utf-8") as file:
+    with open(fresh if leads() else os.devnull, "w", encoding="utf-8") as file:
         for line in run.task.predictions(answerer(run, params), split):
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
             count += 1
-    os.replace(fresh, path)
+    if leads():
+        os.replace(fresh, path)
     print(f"{count} predictions of checkpoint {run.given.step} of {run.given.directory} written to {path}")
 
 

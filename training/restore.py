@@ -18,6 +18,7 @@ from jax.sharding import Mesh
 
 from errors import InputError
 from training.about import About, Leaf, describe, describe_with_digests, from_best_to_worst, read_about
+from training.cluster import any_of_us, leader_first, leads
 from training.damage import DamagedError, read_or_damaged
 from training.sharding import laid_out
 from training.state import TrainState
@@ -141,7 +142,13 @@ def _read_item(directory: Path, about: About, name: str, like: Any, *, verify: b
     """Raises DamagedError when it cannot be read, or differs from what was saved."""
     path = (directory / str(about.step) / name).absolute()
     reader, args = ocp.Checkpointer(ocp.StandardCheckpointHandler()), ocp.args.StandardRestore(like)
-    item = read_or_damaged(name, lambda: reader.restore(path, args=args))
+    item, problem = None, None
+    try:
+        item = read_or_damaged(name, lambda: reader.restore(path, args=args))
+    except DamagedError as error:
+        problem = error
+    if any_of_us(problem is not None):
+        raise problem or DamagedError(f"{name} cannot be read by another process")
     if verify:
         saved, here = about.arrays[name], describe_with_digests({name: item})[name]
         differ = [leaf for leaf in saved if here.get(leaf) != saved[leaf]]
@@ -198,6 +205,12 @@ def _tell(line: str) -> None:
 
 def _set_aside(directory: Path, steps: Iterable[int]) -> None:
     """Renames the steps, so that nothing takes them for checkpoints again; nothing is deleted."""
+    with leader_first("damaged"):
+        if leads():
+            _move(directory, steps)
+
+
+def _move(directory: Path, steps: Iterable[int]) -> None:
     for step in steps:
         places = (directory / DAMAGED / f"{step}.{number}" for number in itertools.count(1))
         place = next(place for place in places if not place.exists())

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -15,14 +16,18 @@ from typing import Any
 import jax
 
 from errors import InputError
+from training.cluster import leads
 
 FREE_TO_CHANGE = (
     "mode",
     "workdir",
     "compilation_cache",
+    "keep_pages",
     "log",
     "evaluation",
     "prediction",
+    "plan",
+    "cluster",
     "mesh",
     "checkpoint.verify",
     "train.max_skipped",
@@ -43,6 +48,8 @@ def claim(directory: Path, config: dict[str, Any]) -> None:
       InputError: the directory holds another run's checkpoints (the keys that differ are named), or files of something
         else.
     """
+    if not leads():
+        return
     stored = directory / "config.json"
     if stored.exists():
         differ = _differences(json.loads(stored.read_text(encoding="utf-8")), json.loads(json.dumps(config)))
@@ -58,7 +65,7 @@ def claim(directory: Path, config: dict[str, Any]) -> None:
         raise InputError(f"{directory} exists and holds no run of this project; choose another --config.workdir")
     directory.mkdir(parents=True, exist_ok=True)
     if not has_checkpoint(directory):
-        _write_json(stored, config)
+        write_json(stored, config)
 
 
 def has_checkpoint(directory: Path) -> bool:
@@ -96,6 +103,9 @@ def held(directory: Path) -> Iterator[None]:
     Raises:
       InputError: another process holds it, or it cannot be made.
     """
+    if not leads():  # the first process holds it for all
+        yield
+        return
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = open(directory / "lock", "w", encoding="utf-8")  # noqa: SIM115  (closed below)
@@ -115,6 +125,8 @@ def held(directory: Path) -> Iterator[None]:
 
 def write_environment(directory: Path) -> None:
     """environment.json: commit, package versions, devices, command; a list, one entry for each start of the run."""
+    if not leads():
+        return
     path = directory / "environment.json"
     starts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     commit, dirty = _commit()
@@ -123,19 +135,22 @@ def write_environment(directory: Path) -> None:
             "commit": commit,
             "dirty": dirty,
             "versions": {"python": sys.version.split()[0]} | {name: metadata.version(name) for name in PACKAGES},
+            "time": time.time(),
+            "processes": jax.process_count(),
             "devices": [device.device_kind for device in jax.devices()],
             "cpu": _cpu(),
             "cores": os.cpu_count(),
             "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         }
     )
-    _write_json(path, starts)
+    write_json(path, starts)
 
 
 def write_result(directory: Path, result: dict[str, Any]) -> Path:
     """result.json of a train run or an evaluation."""
     path = directory / f"result_{result['split']}.json"
-    _write_json(path, result)
+    if leads():
+        write_json(path, result)
     return path
 
 
@@ -170,7 +185,7 @@ def _cpu() -> str:
     return names[0] if names else "unknown"
 
 
-def _write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any) -> None:
     """All or nothing: a kill or a full disk leaves the file that was there."""
     fresh = path.with_name(path.name + ".new")
     fresh.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")

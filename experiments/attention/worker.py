@@ -10,6 +10,7 @@ import numpy as np
 
 from experiments.attention.cases import PRODUCTS, Case
 from experiments.speed import worker as speed_worker
+from training.host_memory import keep_pages
 
 IN_TORCH = ("transformers", "sdpa", "sdpa masked", "eager", "flex")
 
@@ -31,6 +32,8 @@ def build(case: Case, peer: str) -> Any:
         from experiments.attention.torch_peers import TorchPeer  # the only import of PyTorch and transformers
 
         return TorchPeer(case, peer)
+    if case.device == "cpu":
+        keep_pages()  # as train.py does
     from experiments.attention.jax_peers import JaxPeer
 
     return JaxPeer(case, peer)

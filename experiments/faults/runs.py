@@ -15,6 +15,7 @@ from experiments.machine import ROOT
 from training import loop
 from training.about import read_about
 from training.digest import by_path
+from training.mesh import make_mesh
 from training.optimizer import make_optimizer, make_schedule
 from training.restore import restore_best, restore_newest
 from training.state import TrainState
@@ -53,7 +54,7 @@ class Reader:
 
     def __init__(self, argv: list[str], workdir: Path):
         config = command_line.parse(argv)
-        self._run = train.build(config, workdir, None)
+        self._run = train.build(config, workdir, make_mesh(config.mesh), None)
         self._best = config.checkpoint.best
         schedule = make_schedule(config.optimizer, steps=config.train.steps)
         start_state = loop.starter(self._run, make_optimizer(config.optimizer, schedule))

@@ -30,7 +30,6 @@ PACKAGES = ("jax", "jaxlib", "flax", "torch", "transformers", "numpy")
 WARM_UP = 2  # steps after the checked one, which compiles
 REST = 0.2  # seconds between turns, in which the threads of the last peer fall asleep
 ENVIRONMENT = {  # of all peers alike
-    "GLIBC_TUNABLES": machine.KEPT_PAGES,
     "JAX_TRACEBACK_FILTERING": "off",  # or the last line of an error is a note on tracebacks
     "TOKENIZERS_PARALLELISM": "false",
 }

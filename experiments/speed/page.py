@@ -15,8 +15,13 @@ def origin(report: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
     return (
         f"`{report['command']}`, commit {report['commit'][:7]}{'+' if report['commit'].endswith('+changes') else ''}, "
-        f"{report['cpu']}, {report['cores']} cores; {versions}.\n"
+        f"{report['cpu']}, {report['cores']} cores; {versions}{_surroundings(report)}.\n"
     )
+
+
+def _surroundings(report: dict[str, Any]) -> str:
+    told = [f"`{name}={report[name]}`" for name in ("GLIBC_TUNABLES", "XLA_FLAGS") if name in report]
+    return f"; with {' and '.join(told)}" if told else ""
 
 
 def encoder_table(report: dict[str, Any]) -> str:
@@ -155,6 +160,7 @@ def _seconds_told(values: list[float]) -> str:
 
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "encoder": encoder_table,
+    "encoder_kept": encoder_table,
     "quickstart": quickstart_table,
     "compile_time": compile_time_table,
 }

@@ -92,6 +92,14 @@ def test_processes_together_hold_the_same_global_batch(size, count):
         assert whole.indices(step) == parts[-1].indices(step) == numbers(expected)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_each_micro_batch_holds_the_same_examples_on_any_number_of_processes(count):
+    whole, parts = train().at(5), [train(share=Share(i, count), accumulation=2).at(5) for i in range(count)]
+    for number in range(2):
+        joined = [n for part in parts for n in np.split(np.array(numbers(part)), 2)[number].tolist()]
+        assert joined == np.split(np.array(numbers(whole)), 2)[number].tolist()
+
+
 def test_randomness_is_drawn_anew_in_every_epoch():
     batches = train(16, batch_size=16)
     noise = [
@@ -195,7 +203,7 @@ def test_other_refusals():
         train(0)
     with pytest.raises(InputError, match="no example to evaluate"):
         EvalBatches([], batch_size=2)
-    with pytest.raises(InputError, match="a batch of 8 examples does not divide among 3 processes"):
+    with pytest.raises(InputError, match="a batch of 8 examples in 1 micro-batches cannot be cut into 3"):
         train(share=Share(0, 3))
     with pytest.raises(InputError, match="a batch of 0 examples"):
         train(batch_size=0)

@@ -1,0 +1,47 @@
+"""The notice that a machine is about to be taken away: SIGTERM, from SLURM, Kubernetes, a spot or a TPU machine."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+from jax.experimental import multihost_utils
+
+STATUS = 128 + signal.SIGTERM  # what shells report of a process that SIGTERM ended
+
+
+class Notice:
+    """Whether the run was asked to end."""
+
+    def __init__(self) -> None:
+        self._given = False
+
+    def give(self, *_: Any) -> None:
+        """A second notice ends the process as it would any other."""
+        self._given = True
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def reached(self, step: int) -> bool:
+        """Asked once after each step: whether this is the step to save and leave at, the same on all processes."""
+        if jax.process_count() > 1:
+            return multihost_utils.reached_preemption_sync_point(step)
+        return self._given
+
+    def interrupts(self) -> bool:
+        """Whether to break off what can be done again. Never among several processes, which would have to agree."""
+        return self._given and jax.process_count() == 1
+
+
+@contextlib.contextmanager
+def awaited() -> Iterator[Notice]:
+    """Within, SIGTERM sets the notice instead of ending the process. JAX itself listens where processes are several."""
+    notice = Notice()
+    if jax.process_count() > 1:
+        yield notice
+        return
+    before = signal.signal(signal.SIGTERM, notice.give)
+    try:
+        yield notice
+    finally:
+        signal.signal(signal.SIGTERM, before)
