@@ -52,9 +52,12 @@ def _model() -> ConfigDict:
     model.dtype = "float32"  # float32 | bfloat16: type of the computation; parameters stay float32
     model.remat = "none"  # what the backward pass computes again: none | dots (all but matrix products) | full (layers)
     model.scan = False  # layers alike are compiled once, as a loop: compile time hardly grows with depth
+    model.lora_rank = 0  # rank of the low-rank adaptations (LoRA); 0 = none
+    model.lora_alpha = 16.0  # they are multiplied by lora_alpha / lora_rank
+    model.lora_maps = ("query", "value", "query_global", "value_global")  # the maps of each layer that are adapted
     model.windows = (64,)  # W, tokens seen on each side, bottom layer first; one value serves all layers (longformer)
     model.dilations = (1,)  # tokens from one seen key to the next, likewise; 1 = no gaps (longformer)
-    model.causal = False  # a token sees none after it (longformer)
+    model.causal = False  # a token sees none after it
     model.implementation = "auto"  # program of the window attention: auto | those of ops/backends.py (longformer)
     model.max_global_tokens = 1  # G, most global tokens an example may have (longformer)
     return model
@@ -76,6 +79,7 @@ def _data() -> ConfigDict:
     data.directory = ""  # TFDS data directory; "" = TFDS's own default (tfds)
     data.prepare = False  # download and prepare a data set that is not in the directory yet (tfds)
     data.train = "train"  # path, directory or glob (files), or split (stdlib, tfds)
+    data.mixture = ()  # ((place like data.train, weight), ...): rows drawn in these shares instead (masked_lm)
     data.validation = "validation"  # likewise
     data.test = ""  # likewise; "" = there is none
     data.documents = "file"  # what is one document of a .txt file: file | paragraph | line
@@ -181,6 +185,7 @@ def _log() -> ConfigDict:
     log = ConfigDict()
     log.every = 10  # optimizer steps between lines of metrics.jsonl
     log.norms = False  # norms of gradient and update by layer in each line, means over its steps
+    log.profile = ()  # first and last optimizer step of a profiler trace, such as (20, 24); () = none
     log.progress = True  # progress bar
     log.tensorboard = True  # event files in the work directory
     log.plot = True  # loss curve as a PNG in the work directory

@@ -5,6 +5,7 @@ r"""Classification of short or long texts from a pretrained checkpoint; Longform
         --config.data.train=train.jsonl --config.data.validation=validation.jsonl --config.data.test=test.jsonl
 
 The size, the model and `positions` (the longest text that it was pretrained for) must be those of the checkpoint.
+`lora=8` in the argument trains adaptations of that rank, and the head, alone (Hu et al. 2021).
 """
 
 from configs import defaults
@@ -15,8 +16,11 @@ from configs.sizes import SIZES, set_size
 RATES = {"tiny": 3e-4, "small": 1e-4, "base": 3e-5, "large": 2e-5}
 
 
+ADAPTATIONS_ALONE = ((r".*\.lora_[ab]", {"learning_rate": 1.0}), (r"encoder\..*", {"learning_rate": 0.0}))
+
+
 def get_config(argument: str = ""):
-    chosen = parse_argument(argument, sizes=tuple(SIZES), model="longformer", length=512, positions=0)
+    chosen = parse_argument(argument, sizes=tuple(SIZES), model="longformer", length=512, positions=0, lora=0)
     config = defaults.get_config()
     config.task = "classification"
     config.workdir = "runs/finetune"
@@ -25,7 +29,11 @@ def get_config(argument: str = ""):
     config.data.length = chosen.length
     config.data.buckets = tuple(chosen.length // part for part in (8, 4, 2) if chosen.length // part >= 32)
     config.optimizer.update(learning_rate=RATES[chosen.size], warmup_steps=20, weight_decay=0.1, schedule="linear")
+    if chosen.lora:
+        config.model.lora_rank = chosen.lora
+        config.optimizer.learning_rate = 10 * RATES[chosen.size]  # as large as in Hu et al. 2021, table 9
+        config.optimizer.rules = ADAPTATIONS_ALONE
     config.train.update(steps=400, batch_size=16)
     config.evaluation.update(every=50, batch_size=16)
-    config.checkpoint.update(every=50, keep=1, best="accuracy")
+    config.checkpoint.update(every=50, keep=2, best="accuracy")
     return config

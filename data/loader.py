@@ -14,6 +14,7 @@ import grain
 import numpy as np
 from jaxtyping import Int, Shaped
 
+from data.mixture import MixedOrder, Mixture
 from data.order import Order
 from errors import InputError
 
@@ -184,6 +185,10 @@ class _Finish:
         return batch
 
 
+def _order_of(source: Source, seed: int) -> Order | MixedOrder:
+    return source.order(seed) if isinstance(source, Mixture) else Order(len(source), seed)
+
+
 class _Batches(grain.MapDataset):
     """Batches by step, in random order without end, or in order with filler past the end."""
 
@@ -192,7 +197,7 @@ class _Batches(grain.MapDataset):
         self._source, self._transform, self._finish = source, transform, finish
         self._seed, self._batch_size, self._rows = seed, batch_size, rows
         self._lengths = getattr(source, "lengths", None)
-        self._order = Order(len(source), seed) if shuffled else None
+        self._order = _order_of(source, seed) if shuffled else None
 
     def __len__(self) -> int:
         return sys.maxsize // self._batch_size if self._order else -(-len(self._source) // self._batch_size)

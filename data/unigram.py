@@ -1,7 +1,7 @@
 """The unigram baseline: the loss of a model that knows only how often each token occurs; training must beat it."""
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Real
 
 from data.packing import PackedRows
 
@@ -18,7 +18,7 @@ def token_counts(rows: PackedRows, vocab_size: int, *, special_ids: Int[np.ndarr
 
 
 def unigram_nats(
-    train: Int[np.ndarray, " V"], held_out: Int[np.ndarray, " V"], *, special_ids: Int[np.ndarray, " n"]
+    train: Real[np.ndarray, " V"], held_out: Int[np.ndarray, " V"], *, special_ids: Int[np.ndarray, " n"]
 ) -> float:
     """Cross-entropy in nats per token of the held-out counts under the add-one-smoothed training counts.
 

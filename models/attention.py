@@ -44,11 +44,12 @@ class SelfAttention(nnx.Module):
     """
 
     def __init__(self, cfg: TransformerConfig, *, rngs: nnx.Rngs):
-        self.query = dense(cfg, cfg.width, cfg.width, rngs=rngs)
-        self.key = dense(cfg, cfg.width, cfg.width, rngs=rngs)
-        self.value = dense(cfg, cfg.width, cfg.width, rngs=rngs)
-        self.output = dense(cfg, cfg.width, cfg.width, rngs=rngs)
+        self.query = dense(cfg, cfg.width, cfg.width, rngs=rngs, name="query")
+        self.key = dense(cfg, cfg.width, cfg.width, rngs=rngs, name="key")
+        self.value = dense(cfg, cfg.width, cfg.width, rngs=rngs, name="value")
+        self.output = dense(cfg, cfg.width, cfg.width, rngs=rngs, name="output")
         self.heads = cfg.heads
+        self.causal = cfg.causal
         self.rate = cfg.attention_dropout_rate
 
     def __call__(self, x: Float[Array, "B S D"], view: FullView, key: Array | None = None) -> Float[Array, "B S D"]:
@@ -57,7 +58,7 @@ class SelfAttention(nnx.Module):
         how = {"dropout_rate": self.rate, "dropout_key": key}
         if view.groups is None:
             return self.output(join_heads(dot_product_attention(q, k, v, mask=view.mask, **how)))
-        return self.output(join_heads(full_attention(q, k, v, groups=view.groups, **how)))
+        return self.output(join_heads(full_attention(q, k, v, groups=view.groups, causal=self.causal, **how)))
 
 
 class LongformerSelfAttention(nnx.Module):
@@ -69,13 +70,13 @@ class LongformerSelfAttention(nnx.Module):
     """
 
     def __init__(self, cfg: LongformerConfig, window: Window, *, rngs: nnx.Rngs):
-        self.query = dense(cfg, cfg.width, cfg.width, rngs=rngs)
-        self.key = dense(cfg, cfg.width, cfg.width, rngs=rngs)
-        self.value = dense(cfg, cfg.width, cfg.width, rngs=rngs)
-        self.query_global = dense(cfg, cfg.width, cfg.width, rngs=rngs)
-        self.key_global = dense(cfg, cfg.width, cfg.width, rngs=rngs)
-        self.value_global = dense(cfg, cfg.width, cfg.width, rngs=rngs)
-        self.output = dense(cfg, cfg.width, cfg.width, rngs=rngs)
+        self.query = dense(cfg, cfg.width, cfg.width, rngs=rngs, name="query")
+        self.key = dense(cfg, cfg.width, cfg.width, rngs=rngs, name="key")
+        self.value = dense(cfg, cfg.width, cfg.width, rngs=rngs, name="value")
+        self.query_global = dense(cfg, cfg.width, cfg.width, rngs=rngs, name="query_global")
+        self.key_global = dense(cfg, cfg.width, cfg.width, rngs=rngs, name="key_global")
+        self.value_global = dense(cfg, cfg.width, cfg.width, rngs=rngs, name="value_global")
+        self.output = dense(cfg, cfg.width, cfg.width, rngs=rngs, name="output")
         self.heads = cfg.heads
         self.window = window
         self.implementation = cfg.implementation

@@ -12,6 +12,7 @@ POSITIONS = ("learned", "sinusoidal", "rotary")
 NORMS = ("post", "pre")
 ACTIVATIONS = ("gelu", "geglu")
 DTYPES = ("float32", "bfloat16")
+MAPS = ("query", "key", "value", "output", "query_global", "key_global", "value_global", "up", "gate", "down")
 REMATS = ("none", "dots", "full")
 
 
@@ -27,13 +28,16 @@ def _refuse_below(key: str, value: int, least: int) -> None:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TransformerConfig:
-    """Sizes of a bidirectional encoder; the defaults other than sizes are BERT's.
+    """Sizes of a stack of blocks; the defaults other than sizes are BERT's.
 
     `max_positions` (tokens) is the length of the learned position table; sinusoidal and rotary positions have no end.
     `mlp_width` is the width between the two (GEGLU: three) feed-forward matrices.
     `dtype` is what the matrices multiply in; parameters, softmax, norms' statistics and logits are float32 always.
+    `causal` hides what comes after a token, also from global tokens, as in a language model that writes.
     `remat`: what of each layer the backward pass computes again instead of finding it kept: none | dots (all but the
     products with parameters) | full. `scan` compiles layers of the same making once, as a loop.
+    `lora_rank` above 0 adds a product of two matrices of that rank, times `lora_alpha / lora_rank`, to the maps that
+    `lora_maps` names (models/lora.py).
 
     Source: Devlin et al. 2019, section 3; Vaswani et al. 2017, section 3.
     """
@@ -52,8 +56,12 @@ class TransformerConfig:
     attention_dropout_rate: float = 0.1
     norm_epsilon: float = 1e-5
     dtype: str = "float32"
+    causal: bool = False
     remat: str = "none"
     scan: bool = False
+    lora_rank: int = 0
+    lora_alpha: float = 16.0
+    lora_maps: tuple[str, ...] = ("query", "value", "query_global", "value_global")
 
     def __post_init__(self):
         for key in ("vocab_size", "width", "depth", "heads", "mlp_width", "max_positions"):
@@ -64,6 +72,9 @@ class TransformerConfig:
         _refuse_unlisted("activation", self.activation, ACTIVATIONS)
         _refuse_unlisted("dtype", self.dtype, DTYPES)
         _refuse_unlisted("remat", self.remat, REMATS)
+        _refuse_below("lora_rank", self.lora_rank, 0)
+        for name in self.lora_maps:
+            _refuse_unlisted("each of lora_maps", name, MAPS)
         for key in ("dropout_rate", "attention_dropout_rate"):
             if not 0 <= getattr(self, key) < 1:
                 raise InputError(f"{key} must be at least 0 and below 1, got {getattr(self, key)!r}")
@@ -93,7 +104,6 @@ class LongformerConfig(TransformerConfig):
     `2 * window + 1` with itself. (The paper and transformers' `attention_window` count both sides: their 512 is 256
     here.) In place of a width stands a tuple of one per head where heads differ. `dilations` likewise: keys are seen
     that many tokens apart.
-    `causal` hides what comes after a token, also from global tokens.
     `max_global_tokens` is the most global tokens that one row may hold; arrays are sized by it.
     `implementation` is the program of the windows: "auto" or one of `ops.backends.BACKENDS`.
 
@@ -102,7 +112,6 @@ class LongformerConfig(TransformerConfig):
 
     windows: tuple[int | tuple[int, ...], ...]
     dilations: tuple[int | tuple[int, ...], ...] = (1,)
-    causal: bool = False
     max_global_tokens: int = 1
     implementation: str = "auto"
 

@@ -16,6 +16,7 @@ def encoder_parameters(cfg: TransformerConfig) -> int:
     rows = cfg.vocab_size + cfg.token_types + (cfg.max_positions if cfg.positions == "learned" else 0)
     projections = 7 if isinstance(cfg, LongformerConfig) else 4
     block = projections * (D * D + D) + _mlp_matrices(cfg) * D * cfg.mlp_width + _mlp_biases(cfg) + 2 * norm
+    block += _lora_numbers(cfg)
     return rows * D + cfg.depth * block + norm  # post: the embeddings' norm; pre: the last one
 
 
@@ -36,7 +37,8 @@ def encoder_flops(cfg: TransformerConfig, length: int, *, global_tokens: int = 0
     """
     dense = 2 * length * cfg.depth * _mlp_matrices(cfg) * cfg.width * cfg.mlp_width
     if not isinstance(cfg, LongformerConfig):
-        return dense + cfg.depth * (_projections(cfg, 4 * length) + _pairs(cfg, length**2))
+        pairs = length * (length + 1) // 2 if cfg.causal else length**2
+        return dense + cfg.depth * (_projections(cfg, 4 * length) + _pairs(cfg, pairs))
     near = sum(_window_flops(cfg, length, cfg.window(layer)) for layer in range(cfg.depth))
     return dense + near + cfg.depth * (_projections(cfg, 4 * length) + _global_flops(cfg, length, global_tokens))
 
@@ -89,6 +91,15 @@ def _global_flops(cfg: LongformerConfig, length: int, slots: int) -> int:
     if slots < cfg.head_width and cfg.positions != "rotary":
         return seen + _projections(cfg, 3 * slots) + _pairs(cfg, length * slots * cfg.heads)
     return seen + _projections(cfg, 2 * length + slots) + _pairs(cfg, length * slots)
+
+
+def _lora_numbers(cfg: TransformerConfig) -> int:
+    D, F = cfg.width, cfg.mlp_width
+    sides = {"up": D + F, "gate": D + F if cfg.activation == "geglu" else 0, "down": D + F}
+    wide = isinstance(cfg, LongformerConfig)
+    sides |= dict.fromkeys(("query", "key", "value", "output"), 2 * D)
+    sides |= {f"{name}_global": 2 * D if wide else 0 for name in ("query", "key", "value")}
+    return cfg.lora_rank * sum(sides[name] for name in set(cfg.lora_maps))
 
 
 def _mlp_matrices(cfg: TransformerConfig) -> int:

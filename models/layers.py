@@ -7,15 +7,18 @@ from jax import Array
 from jaxtyping import Float
 
 from models.config import TransformerConfig
+from models.lora import LowRankLinear
 from ops.distributed import rows_times_matrix
 
 # Devlin et al. 2019 draw every matrix and table with this deviation, whatever its shape.
 INIT = nnx.initializers.normal(0.02)
 
 
-def dense(cfg: TransformerConfig, inputs: int, outputs: int, *, rngs: nnx.Rngs) -> nnx.Linear:
-    """An affine map that multiplies in `cfg.dtype` and holds float32 parameters."""
+def dense(cfg: TransformerConfig, inputs: int, outputs: int, *, rngs: nnx.Rngs, name: str = "") -> nnx.Linear:
+    """An affine map that multiplies in `cfg.dtype` and holds float32 parameters; adapted if `name` is to be."""
     how = {"dtype": cfg.compute_dtype, "kernel_init": INIT, "dot_general": rows_times_matrix}
+    if cfg.lora_rank and name in cfg.lora_maps:
+        return LowRankLinear(inputs, outputs, rank=cfg.lora_rank, alpha=cfg.lora_alpha, **how, rngs=rngs)
     return nnx.Linear(inputs, outputs, **how, rngs=rngs)
 
 

@@ -16,8 +16,8 @@ class GeluMlp(nnx.Module):
     """
 
     def __init__(self, cfg: TransformerConfig, *, rngs: nnx.Rngs):
-        self.up = dense(cfg, cfg.width, cfg.mlp_width, rngs=rngs)
-        self.down = dense(cfg, cfg.mlp_width, cfg.width, rngs=rngs)
+        self.up = dense(cfg, cfg.width, cfg.mlp_width, rngs=rngs, name="up")
+        self.down = dense(cfg, cfg.mlp_width, cfg.width, rngs=rngs, name="down")
 
     def __call__(self, x: Float[Array, "B S D"]) -> Float[Array, "B S D"]:
         return self.down(gelu(self.up(x)))
@@ -30,9 +30,9 @@ class GegluMlp(nnx.Module):
     """
 
     def __init__(self, cfg: TransformerConfig, *, rngs: nnx.Rngs):
-        self.gate = dense(cfg, cfg.width, cfg.mlp_width, rngs=rngs)
-        self.up = dense(cfg, cfg.width, cfg.mlp_width, rngs=rngs)
-        self.down = dense(cfg, cfg.mlp_width, cfg.width, rngs=rngs)
+        self.gate = dense(cfg, cfg.width, cfg.mlp_width, rngs=rngs, name="gate")
+        self.up = dense(cfg, cfg.width, cfg.mlp_width, rngs=rngs, name="up")
+        self.down = dense(cfg, cfg.mlp_width, cfg.width, rngs=rngs, name="down")
 
     def __call__(self, x: Float[Array, "B S D"]) -> Float[Array, "B S D"]:
         return self.down(gelu(self.gate(x)) * self.up(x))

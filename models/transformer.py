@@ -1,4 +1,4 @@
-"""The Transformer encoder: every token sees every other."""
+"""The Transformer: every token sees every other, or in a causal one those before it."""
 
 from flax import nnx
 from jax import Array
@@ -9,7 +9,7 @@ from models.config import TransformerConfig
 from models.embeddings import place_ids
 from models.outputs import EncoderOutput
 from models.stack import Encoder, visible_groups
-from ops.masks import padding_mask, segment_mask
+from ops.masks import causal_mask, padding_mask, segment_mask
 
 # Tokens. Up to here one product for all pairs is as fast as blocks of queries, and simpler for a compiler; on a CPU at
 # 2,048 blocks took half the time. Beyond, the pairs' memory would be the largest of a training step.
@@ -17,7 +17,7 @@ LONGEST_MASKED_ROW = 512
 
 
 class Transformer(Encoder):
-    """A bidirectional encoder with full attention: time grows with the square of the length.
+    """A stack with full attention: time grows with the square of the length.
 
     Rows of more than 512 tokens are attended in blocks of queries, so memory grows with the length alone.
 
@@ -46,7 +46,7 @@ class Transformer(Encoder):
         places = place_ids(self.cfg, input_ids, position_ids)
         long = input_ids.shape[1] > LONGEST_MASKED_ROW
         view = FullView(
-            mask=None if long else visible_pairs(input_ids, attention_mask, segment_ids),
+            mask=None if long else visible_pairs(input_ids, attention_mask, segment_ids, causal=self.cfg.causal),
             groups=visible_groups(input_ids, attention_mask, segment_ids) if long else None,
             places=places if self.cfg.positions == "rotary" else None,
         )
@@ -54,9 +54,18 @@ class Transformer(Encoder):
 
 
 def visible_pairs(
-    input_ids: Int[Array, "B S"], attention_mask: Int[Array, "B S"] | None, segment_ids: Int[Array, "B S"] | None
-) -> Bool[Array, "B #T S"] | None:
+    input_ids: Int[Array, "B S"],
+    attention_mask: Int[Array, "B S"] | None,
+    segment_ids: Int[Array, "B S"] | None,
+    *,
+    causal: bool,
+) -> Bool[Array, "#B #T S"] | None:
     """The smallest mask that says it: none, one row of keys, or all pairs."""
+    before = causal_mask(input_ids.shape[1]) if causal else None
     if segment_ids is not None:
-        return segment_mask(visible_groups(input_ids, attention_mask, segment_ids))
-    return None if attention_mask is None else padding_mask(attention_mask != 0)
+        seen = segment_mask(visible_groups(input_ids, attention_mask, segment_ids))
+    elif attention_mask is not None:
+        seen = padding_mask(attention_mask != 0)
+    else:
+        return before
+    return seen if before is None else seen & before

@@ -34,6 +34,8 @@ class Classification:
 
     def __post_init__(self):
         check_global_tokens(self.config.data.global_tokens)
+        if self.config.data.mixture:
+            raise InputError("data.mixture draws rows for masked_lm; classification takes all of data.train")
         if len(set(self.config.data.classes)) < 2:
             raise InputError("data.classes must name at least two different classes, as in ('negative', 'positive')")
 

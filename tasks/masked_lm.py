@@ -1,7 +1,7 @@
 """Masked language modelling as RoBERTa does it: dynamic masks, rows of whole sentences (Liu et al. 2019, section 4)."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -13,7 +13,9 @@ from flax import nnx
 
 from data.loader import EvalBatches, Share, TrainBatches, stack
 from data.masking import mask_tokens, predictions_per_row
+from data.mixture import Mixture
 from data.packing import PackedRows, tokenize_and_pack
+from data.records import Record
 from data.tokenizer import Tokenizer
 from data.unigram import token_counts, unigram_nats
 from errors import InputError
@@ -21,7 +23,7 @@ from metrics import perplexity
 from ops.losses import chunked_sums, correct_sums, cross_entropy_sums
 from tasks.inputs import check_global_tokens, encoder_inputs, first_token_global
 from tasks.task import Answer, Batch, Totals
-from tasks.texts import read_split
+from tasks.texts import read_mixture, read_split
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +46,9 @@ class MaskedLM:
 
     @property
     def identity(self) -> dict[str, Any]:
-        return {"tokenizer": self.tokenizer.sha256, "training data": _digest(self._rows("train"))}
+        parts = "".join(map(_digest, self._parts))
+        slots = self._source.slots.tolist() if isinstance(self._source, Mixture) else ""
+        return {"tokenizer": self.tokenizer.sha256, "training data": f"{parts}{slots}"}
 
     @property
     def score_names(self) -> tuple[str, ...]:
@@ -146,7 +150,7 @@ class MaskedLM:
     @cached_property
     def _train_batches(self) -> TrainBatches:
         return TrainBatches(
-            self._rows("train"),
+            self._source,
             seed=self.config.seed,
             batch_size=self.config.train.batch_size,
             transform=self._masked,
@@ -157,10 +161,27 @@ class MaskedLM:
             ahead=self.config.data.read_ahead,
         )
 
+    @cached_property
+    def _source(self) -> PackedRows | Mixture:
+        """What training rows are drawn from."""
+        weights = [weight for _, weight in self.config.data.mixture]
+        return Mixture(self._parts, weights) if weights else self._parts[0]
+
+    @cached_property
+    def _parts(self) -> list[PackedRows]:
+        data = self.config.data
+        if not data.mixture:
+            return [self._rows("train")]
+        parts = read_mixture(data, fields=(data.text,))
+        return [self._packed(records, place) for (records, _), (place, _) in zip(parts, data.mixture, strict=True)]
+
     @cache  # noqa: B019  (a task lives as long as its process)
     def _rows(self, split: str) -> PackedRows:
+        return self._packed(read_split(self.config.data, split, fields=(self.config.data.text,)), split)
+
+    def _packed(self, records: Sequence[Record], name: str) -> PackedRows:
         data = self.config.data
-        texts = [record.values[data.text] for record in read_split(data, split, fields=(data.text,))]
+        texts = [record.values[data.text] for record in records]
         rows = tokenize_and_pack(
             texts,
             self.tokenizer,
@@ -168,12 +189,19 @@ class MaskedLM:
             mode=data.packing,
             cache_dir=data.cache or self.directory / "rows",
         )
-        print(f"{split}: {rows}", flush=True)
+        print(f"{name}: {rows}", flush=True)
         return rows
 
     @cache  # noqa: B019
     def _counts(self, split: str) -> np.ndarray:
-        return token_counts(self._rows(split), self.tokenizer.vocab_size, special_ids=self.tokenizer.special_ids)
+        parts = self._parts if split == "train" else [self._rows(split)]
+        how = {"special_ids": self.tokenizer.special_ids}
+        counts = [token_counts(part, self.tokenizer.vocab_size, **how) for part in parts]
+        if split != "train" or not isinstance(self._source, Mixture):
+            return counts[0]
+        total = sum(part.sum() for part in counts)
+        shares = self._source.slots / self._source.slots.sum()
+        return sum(share * total / part.sum() * part for share, part in zip(shares, counts, strict=True))
 
     @property
     def _has_global_tokens(self) -> bool:

@@ -23,9 +23,27 @@ def read_split(settings: Any, split: str, *, fields: Sequence[str]) -> Sequence[
         raise InputError(f"data.source={settings.source!r} is not one of {', '.join(SOURCES)}")
     if split not in SPLITS:
         raise InputError(f"there is no split {split!r}; choose one of {', '.join(SPLITS)}")
-    place = settings[split]
-    if not place:
+    if split == "train" and settings.mixture:
+        return [record for records, _ in read_mixture(settings, fields=fields) for record in records]
+    if not settings[split]:
         raise InputError(f"data.{split} is empty: say which file or split it is, or choose another split")
+    return _read(settings, settings[split], key=f"data.{split}", fields=fields)
+
+
+def read_mixture(settings: Any, *, fields: Sequence[str]) -> list[tuple[Sequence[Record], float]]:
+    """The records of each part of `data.mixture`, with its weight.
+
+    Raises:
+      InputError: what is no part with a weight; else as `read_split`.
+    """
+    for part in settings.mixture:
+        pair = isinstance(part, tuple | list) and len(part) == 2
+        if not pair or not isinstance(part[0], str) or isinstance(part[1], bool | str):
+            raise InputError(f"data.mixture: {part!r} is not a pair such as ('books/*.txt', 0.7)")
+    return [(_read(settings, place, key="data.mixture", fields=fields), weight) for place, weight in settings.mixture]
+
+
+def _read(settings: Any, place: str, *, key: str, fields: Sequence[str]) -> Sequence[Record]:
     if settings.source == "files":
         return read_records(place, columns=settings.columns, fields=fields, documents=settings.documents)
     if settings.source == "tfds":
@@ -35,7 +53,7 @@ def read_split(settings: Any, split: str, *, fields: Sequence[str]) -> Sequence[
         return read_tfds(settings.name, split=place, fields=fields, **where)
     corpus = read_stdlib(max_bytes=settings.max_bytes or None)
     if place not in ("train", "validation"):
-        raise InputError(f"data.{split}={place!r}: the standard library has the splits train and validation")
+        raise InputError(f"{key}={place!r}: the standard library has the splits train and validation")
     if tuple(fields) != ("text",):
         raise InputError(
             f"the standard library has no {', '.join(f for f in fields if f != 'text')}; set data.source to "

@@ -26,6 +26,7 @@ from training.mesh import check_batch_size, check_model_fits, put_batch, put_who
 from training.notice import STATUS, Notice, awaited
 from training.optimizer import Optimizer, check_optimizer, make_optimizer, make_schedule
 from training.plan import make_plan
+from training.profiler import Profiler, profiled_steps
 from training.restore import Restored, restore_newest
 from training.sharding import shardings
 from training.state import Skeleton, TrainState, initial_state, transfer
@@ -98,6 +99,7 @@ def check_settings(config: Any, mesh: Mesh) -> None:
     check_model_fits(mesh, heads=config.model.heads, mlp_width=config.model.mlp_width, length=config.data.length)
     check_optimizer(config.optimizer)
     make_watch(config)
+    profiled_steps(config)
     make_schedule(config.optimizer, steps=config.train.steps)
 
 
@@ -158,6 +160,7 @@ def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoint
     last = config.train.steps
     evaluate = make_evaluate(task, run.skeleton, mesh=run.mesh)
     clock = Clock(run.started, step_flops=run.step_flops)
+    profiler = Profiler(run.directory, profiled_steps(config))
     pending: tuple[int, Any] | None = (
         None  # the tally of a step already dispatched; read once the next one is under way
     )
@@ -181,7 +184,9 @@ def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoint
         with clock.waiting():
             host_batch = next(batches)
             batch = put_batch(_device_part(task, host_batch), run.mesh, accumulation=config.train.accumulation)
+        profiler.before(step)
         state = settled(step_fn(state, batch), run.mesh)
+        profiler.after(step, state)
         if step == start + 1:
             jax.block_until_ready(state.step)
             journal.speed(step, {"seconds_to_first_step": time.time() - run.started})
@@ -208,8 +213,10 @@ def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoint
                 checkpoints.save(state, step=step, identity=task.identity, scores=fresh_scores)
                 journal.plot(baseline=None)
         if leaving:
+            profiler.stop()
             checkpoints.wait()
             _leave(step)
+    profiler.stop()
     checkpoints.wait()
     return state, scores
 

@@ -14,6 +14,7 @@ import psutil
 from training import forecast
 from training.about import from_best_to_worst
 from training.cluster import leads
+from training.goodput import goodput
 from training.journal import draw_loss
 from training.loop import Run, answerer, evaluate_split
 from training.restore import stored_scores
@@ -36,6 +37,8 @@ def finish_training(run: Run, params: dict[str, jax.Array], scores: dict[str, fl
     for name, what in FILES.items():
         if (run.directory / name).exists():
             print(f"  {name:<16} {what}")
+    if spent := goodput(run.directory):
+        print(f"\n{spent.told()}")
     best = _best_step(run)
     print(f"\nnext (on the best checkpoint, step {best})")
     print(f"  {_command('evaluate')}   # score it again")
@@ -55,6 +58,7 @@ FILES = {
     "loss.png": "the loss curve",
     "metrics.jsonl": "every number of the curve, one object a line",
     "speed.jsonl": "tokens per second and time spent waiting for data",
+    "profile": "a trace of the steps of log.profile, for TensorBoard or ui.perfetto.dev",
     "tensorboard": "the same for TensorBoard",
     "checkpoints": "model, optimizer, random state and data position",
     "tokenizer": "tokenizer.json",

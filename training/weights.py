@@ -1,5 +1,6 @@
 """Where starting weights, and the weights that are evaluated, come from."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ SIZES = (
     "token_types",
 )
 """Keys of the config's model section that decide the shape or the meaning of the encoder's weights."""
+
+ADAPTATION = ("lora_rank", "lora_alpha", "lora_maps")
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,15 @@ def finished_source(config: Any) -> Source:
 
 
 def _source(directory: Path, config: Any) -> Source:
-    there, here = read_config(directory), config.model.to_dict()
+    there, here = read_config(directory), json.loads(json.dumps(config.model.to_dict()))
     differ = [
         f"model.{key} is {there['model'][key]!r} there and {here[key]!r} here"
         for key in (*SIZES, *(["max_positions"] if here["positions"] == "learned" else []))
         if there["model"][key] != here[key]
     ]
+    rank = there["model"].get("lora_rank")  # which older runs do not have
+    if rank and any(there["model"][key] != here[key] for key in ADAPTATION):
+        differ.append(f"its weights are adapted: set model.lora_rank={rank} and the other model.lora_* as there")
     if differ:
         raise InputError(f"{directory} holds another model: {'; '.join(differ)}")
     if not has_checkpoint(directory):

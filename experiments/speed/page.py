@@ -158,9 +158,62 @@ def _seconds_told(values: list[float]) -> str:
     return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
 
 
+def loop_table(report: dict[str, Any]) -> str:
+    """A row for each form, beside the step alone; "added" is formed within a round."""
+    (alone, *others) = report["seconds"]
+    rows = [(alone, _milliseconds(report["seconds"][alone]), "-", "-")]
+    before = alone
+    for name in others:
+        added = [b / a - 1 for a, b in zip(report["seconds"][before], report["seconds"][name], strict=True)]
+        most, median = report["asked"][name], statistics.median(added)
+        verdict = "keeps" if median <= most else "exceeds"
+        told = f"{median:.1%} ({min(added):.1%} to {max(added):.1%}), {verdict} {most:.0%}"
+        rows.append((name, _milliseconds(report["seconds"][name]), before, told))
+        before = name
+    return f"{origin(report)}\n{markdown(('form', 'ms/step: median (least to most)', 'beside', 'added'), rows)}"
+
+
+def _milliseconds(values: list[float]) -> str:
+    return f"{1e3 * statistics.median(values):.0f} ({1e3 * min(values):.0f} to {1e3 * max(values):.0f})"
+
+
+def gpt2_table(report: dict[str, Any]) -> str:
+    """A row for each peer; "times ours" is formed within a round."""
+    header = (
+        "peer",
+        "s/step: median (least to most)",
+        "times ours",
+        "GFLOP/s",
+        "planned MiB",
+        "peak MiB",
+        "loss",
+    )
+    results, rows = report["results"], []
+    for name, result in results.items():
+        if "error" in result:
+            rows.append((name, f"does not run: {result['error']}", *["-"] * (len(header) - 2)))
+            continue
+        seconds = result["seconds"]
+        median = statistics.median(seconds)
+        beside = [a / b for a, b in zip(seconds, results[OURS]["seconds"], strict=True)]
+        rows.append(
+            (
+                name,
+                f"{median:.2f} ({min(seconds):.2f} to {max(seconds):.2f})",
+                "1" if name == OURS else _ratio_told(beside),
+                f"{report['flops'] / median / 1e9:.0f}",
+                f"{result['planned'] // 2**20:,}" if result["planned"] else "-",
+                f"{result['peak_mib']:,}",
+                f"{result['loss']:.2f}",
+            )
+        )
+    return f"{origin(report)}\n{markdown(header, rows)}"
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "encoder": encoder_table,
-    "encoder_kept": encoder_table,
     "quickstart": quickstart_table,
     "compile_time": compile_time_table,
+    "loop": loop_table,
+    "gpt2": gpt2_table,
 }

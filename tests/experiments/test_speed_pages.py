@@ -7,13 +7,22 @@ import pytest
 
 from experiments.attention.turns import PeerWorker
 from experiments.sizes.page import costs_table
-from experiments.speed import products
+from experiments.speed import gpt2_worker, products
 from experiments.speed.cases import CASES, OURS, PRODUCTS_ALONE, SMOKE, inputs
 from experiments.speed.encoder import ENVIRONMENT, Worker, _check
 from experiments.speed.ours import sizes
-from experiments.speed.page import encoder_table, matmul_rate, quickstart_table, ratios
+from experiments.speed.page import (
+    compile_time_table,
+    encoder_table,
+    gpt2_table,
+    loop_table,
+    matmul_rate,
+    quickstart_table,
+    ratios,
+)
 from experiments.speed.quickstart import summary
-from models.cost import TRAINING, band_pairs, encoder_flops
+from models.config import TransformerConfig
+from models.cost import TRAINING, band_pairs, encoder_flops, encoder_parameters
 from ops.sliding_window import sliding_window_attention
 
 HEAD = {"command": "python x.py", "commit": "0" * 40 + "+changes", "versions": {"jax": "1"}, "cpu": "a cpu", "cores": 2}
@@ -164,3 +173,39 @@ def test_the_table_of_sizes_sets_both_models_side_by_side():
     table = costs_table(HEAD | {"costs": costs})
     assert "| tiny | 4,096 | 2.0 / 2.0 | 3 / 3 | 3.00 / 1.00 | - / 0.50 | Longformer 3.0x | - |" in table
     assert "large" not in table
+
+
+def test_a_deep_stack_is_set_beside_a_shallow_one():
+    case = {"model": "transformer", "peak_bytes": 2**30, "parameters": 1}
+    cases = [
+        case | {"scan": scan, "depth": depth, "seconds": seconds}
+        for scan, depth, seconds in ((True, 6, [5.0]), (True, 24, [6.0]), (False, 6, [5.0]), (False, 24, [20.0]))
+    ]
+    table = compile_time_table(HEAD | {"cases": cases})
+    assert "| transformer, scanned | 6 and 24 | 5.0 (5.0 to 5.0) | 6.0 (6.0 to 6.0) | 1.20 (keeps 1.3) |" in table
+    assert "| 4.00 |" in table
+
+
+def test_what_the_loop_adds_is_formed_within_a_round():
+    seconds = {"alone": [1.0, 2.0, 1.0], "loop": [1.02, 2.02, 1.5], "saving": [1.02, 4.04, 1.8]}
+    table = loop_table(HEAD | {"seconds": seconds, "asked": {"loop": 0.03, "saving": 0.05}})
+    assert "| loop | 1500 (1020 to 2020) | alone | 2.0% (1.0% to 50.0%), keeps 3% |" in table
+    assert "| loop | 20.0% (0.0% to 100.0%), exceeds 5% |" in table
+
+
+def test_a_gpt2_step_is_set_beside_pytorchs():
+    ours = {"seconds": [2.0, 4.0], "peak_mib": 3000, "planned": 2**30, "loss": 10.8, "parameters": 1}
+    results = {
+        OURS: ours,
+        "gpt2 sdpa": ours | {"seconds": [3.0, 4.0], "planned": None},
+        "gpt2 eager": {"error": "none"},
+    }
+    table = gpt2_table(HEAD | {"flops": 3 * 10**9, "results": results})
+    assert "| gpt2 sdpa | 3.50 (3.00 to 4.00) | 1.25 (1.00 to 1.50) | 1 | - | 3,000 | 10.80 |" in table
+    assert "does not run: none" in table
+
+
+def test_gpt2_has_its_124_million_parameters():
+    sizes = {"vocab_size": gpt2_worker.VOCAB, "width": gpt2_worker.WIDTH, "depth": gpt2_worker.DEPTH}
+    sizes |= {"heads": gpt2_worker.HEADS, "mlp_width": 4 * gpt2_worker.WIDTH, "max_positions": gpt2_worker.LENGTH}
+    assert encoder_parameters(TransformerConfig(**sizes)) == 124_439_808

@@ -190,3 +190,31 @@ def test_a_causal_longformer_with_windows_per_head_sees_no_later_token():
     moved = jnp.abs(got - want).max(-1)[0]
     assert not moved[:12].any()
     assert np.flatnonzero(moved).tolist() == [12, 13, 14, 15, 16, 18]
+
+
+@pytest.mark.parametrize("inputs", [{}, {"attention_mask": marked(1, 30, *range(25))}, {"segment_ids": SEGMENTS[:1]}])
+@pytest.mark.parametrize("longest", [512, 29])
+def test_a_causal_transformer_sees_no_later_token(inputs, longest, monkeypatch):
+    monkeypatch.setattr("models.transformer.LONGEST_MASKED_ROW", longest)
+    model, ids = small("transformer", causal=True), token_ids(1, 30)
+    both = jnp.concatenate([ids, ids.at[0, 12].add(1)])
+    inputs = {name: jnp.concatenate([each, each]) for name, each in inputs.items()}
+    want, got = states(model, both, **inputs)
+    moved = np.flatnonzero(np.abs(got - want).max(-1) > 0)
+    last = {"attention_mask": 25, "segment_ids": 24}.get(next(iter(inputs), ""), 30)
+    assert moved.tolist() == list(range(12, last))
+
+
+def test_a_causal_row_is_the_same_in_blocks(monkeypatch):
+    model, ids = small("transformer", causal=True, attention_dropout_rate=0.3), token_ids(2, 30)
+
+    def loss(model):
+        return jnp.square(model(ids, rngs=nnx.Rngs(dropout=1)).last_hidden_state[:, :, :5]).sum()
+
+    short = gradients(model, loss)
+    monkeypatch.setattr("models.transformer.LONGEST_MASKED_ROW", 29)
+    blocks = gradients(model, loss)
+    paths = [path for path in short if not path.endswith("key.bias")]
+    error = max(np.abs(short[path] - blocks[path]).max() / np.abs(short[path]).max() for path in paths)
+    print(f"causal gradients of long and short rows differ by {error:.1e}")
+    assert error < 1e-4
