@@ -32,12 +32,15 @@ class Checkpoints:
         self._hushed = contextlib.ExitStack()
         self._hushed.enter_context(without_echoes())
         self._policy = _NewestAndBest(keep, best, stored_scores(directory))
+        directory.mkdir(parents=True, exist_ok=True)
         self._manager = ocp.CheckpointManager(
             directory.absolute(),
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=self._policy,
                 cleanup_tmp_directories=True,
                 lightweight_initialize=True,  # reads only the names of what is there, of which some may be damaged
+                create=False,
+                multiprocessing_options=_all_processes(),
             ),
         )
 
@@ -89,6 +92,12 @@ class _NewestAndBest(PreservationPolicy):
         scored = {step: self.scores[step] for step in steps if self.best in self.scores.get(step, ())}
         kept = {*steps[-self.keep :], *from_best_to_worst(scored, best=self.best)[:1]}
         return [step in kept for step in steps]
+
+
+def _all_processes() -> ocp.options.MultiprocessingOptions:
+    """Named one by one, processes wait for each other by messages; else by sums over devices, in the steps' way."""
+    several = set(range(jax.process_count())) if jax.process_count() > 1 else None
+    return ocp.options.MultiprocessingOptions(active_processes=several)
 
 
 def check_disk_space(directory: Path, state: Any, *, checkpoints: int) -> None:

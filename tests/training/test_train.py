@@ -58,7 +58,7 @@ def test_blanks_are_filled_into_a_json_lines_file(pretrained, run):
 
 
 def test_fine_tuning_takes_the_encoder_and_learns_the_classes(pretrained, tmp_path, run, capsys):
-    settings = ("train.steps=60", f"init_from={pretrained}", "evaluation.every=30", "optimizer.learning_rate=5e-3")
+    settings = ("train.steps=120", f"init_from={pretrained}", "evaluation.every=60", "optimizer.learning_rate=5e-3")
     run(tmp_path / "tuned", *settings, recipe="tiny_classifier.py")
     told = capsys.readouterr().out
     assert "parameters taken" in told
