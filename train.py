@@ -8,6 +8,7 @@ import dataclasses
 import difflib
 import os
 import sys
+import traceback
 from pathlib import Path
 
 import jax
@@ -105,8 +106,9 @@ if __name__ == "__main__":
         sys.exit("interrupted; start the same command again to go on from the last checkpoint")
     except Exception as error:
         told = told_in_one_sentence(error)
-        if told is None:
+        if told is None and jax.process_count() == 1:
             raise
-        print(f"train.py: {' '.join(told.split())}", file=sys.stderr, flush=True)
-        # On a full disk the writers that close at a normal exit would each add a traceback below that sentence.
-        (os._exit if "disk is full" in told else sys.exit)(2)
+        print(f"train.py: {' '.join(told.split())}" if told else traceback.format_exc(), file=sys.stderr, flush=True)
+        # On a full disk the writers that close at a normal exit would each add a traceback below that sentence; and
+        # where there are other processes, they would be waited for.
+        (os._exit if "disk is full" in (told or "") or jax.process_count() > 1 else sys.exit)(2 if told else 1)

@@ -28,7 +28,7 @@ class Checkpoints:
     """
 
     def __init__(self, directory: Path, *, keep: int, best: str):
-        self._directory = directory
+        self._directory, self.failed = directory, False
         self._hushed = contextlib.ExitStack()
         self._hushed.enter_context(without_echoes())
         self._policy = _NewestAndBest(keep, best, stored_scores(directory))
@@ -72,8 +72,10 @@ class Checkpoints:
         self._manager.wait_until_finished()
 
     def close(self) -> None:
+        """Waits for what is being saved; not after a failure among several processes, who would not come to it."""
         with self._hushed:
-            self._manager.close()
+            if not (self.failed and jax.process_count() > 1):
+                self._manager.close()
 
 
 @dataclasses.dataclass

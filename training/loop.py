@@ -17,7 +17,7 @@ from errors import InputError
 from tasks.task import Answer, Batch, Task
 from training.checkpoint import Checkpoints, check_disk_space
 from training.clock import Clock
-from training.cluster import leads
+from training.cluster import leader_first, leads
 from training.diagnosis import stopping_sentence
 from training.guard import make_watch
 from training.journal import Journal
@@ -74,6 +74,9 @@ def train(run: Run) -> tuple[TrainState, dict[str, float]]:
     try:
         with awaited() as notice:
             return _steps(run, begun, step_fn, schedule, checkpoints, journal, notice)
+    except Exception:
+        checkpoints.failed = True
+        raise
     finally:
         journal.close()
         checkpoints.close()
@@ -124,10 +127,12 @@ def starter(run: Run, optimizer: Optimizer) -> Callable[..., TrainState]:
 def batch_shapes(run: Run) -> dict[str, jax.ShapeDtypeStruct]:
     """Those of the first global batch on the device, `[accumulation, examples, ...]`."""
     train, sharding = run.config.train, NamedSharding(run.mesh, P(None, mesh_axes.BATCH))
+    with leader_first("training data"):
+        first = _device_part(run.task, run.task.train_batch(0))
     split = train.accumulation, train.batch_size // train.accumulation
     return {
         name: jax.ShapeDtypeStruct((*split, *array.shape[1:]), array.dtype, sharding=sharding)
-        for name, array in _device_part(run.task, run.task.train_batch(0)).items()
+        for name, array in first.items()
     }
 
 
@@ -255,7 +260,9 @@ def evaluate_split(run: Run, params, split: str, evaluate, *, notice: Notice | N
     """Scores over one pass of a split, every example once; none if `notice` came before its end."""
     totals: Any = None
     limit = run.config.evaluation.batches
-    for number, host_batch in enumerate(run.task.evaluation_batches(split)):
+    with leader_first(f"{split} data"):
+        batches = run.task.evaluation_batches(split)
+    for number, host_batch in enumerate(batches):
         if limit and number == limit:
             break
         part = settled(evaluate(params, put_batch(_device_part(run.task, host_batch), run.mesh)), run.mesh)

@@ -1,8 +1,4 @@
-"""Two processes on this machine that run as one: the batches and losses of one process, and checkpoints in common.
-
-Not part of the default run (`-m slow`): about one start in five of two processes on two cores stands still for a reason
-that is not found yet, and is killed after MOST_SECONDS.
-"""
+"""Two processes on this machine that run as one: the batches and losses of one process, and checkpoints in common."""
 
 import json
 import os
@@ -25,8 +21,6 @@ MESHES = {
     "sequence": ("mesh.data=1", "mesh.sequence=2"),
 }
 MOST_SECONDS = 100
-
-pytestmark = pytest.mark.slow
 
 
 def start(argv, *, processes):
