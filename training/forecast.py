@@ -114,7 +114,7 @@ def told(plan: Forecast, config: Any, steps: int) -> list[str]:
         f"on {plan.devices} x {plan.kind}, compiled in {plan.compile_seconds:.0f} s",
         f"  model        {plan.parameters / 1e6:,.1f} M parameters, {4 * plan.parameters / GIB:.2f} GiB in float32",
         f"  one step     {plan.tokens:,} tokens, {plan.flops / plan.tokens / 1e6:,.0f} MFLOP each, "
-        f"{plan.flops / 1e12:,.3g} TFLOP in all",
+        f"{plan.flops / 1e12:,.2f} TFLOP in all",
         f"  each device  {_gib(plan.state)} state + {_gib(plan.batch)} batch + {_gib(plan.temporaries)} temporaries "
         f"= {_gib(plan.bytes)}" + (f" of {_gib(plan.memory)}" if plan.memory else ""),
         f"  time         {_duration(plan.seconds)} {beside} ({plan.rate_told}); the products alone",
