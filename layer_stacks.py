@@ -19,6 +19,12 @@ def stack_name(first: int, last: int) -> str:
     return f"{first}-{last}"
 
 
+def layers_of(name: str) -> slice:
+    """The layers of the stack of that name."""
+    first, last = map(int, name.split("-"))
+    return slice(first, last + 1)
+
+
 def stack_of(path: str) -> str:
     """`encoder.layers.0-11` of a parameter in it; "" for a parameter that is an array of its own."""
     match = STACKED.match(path)

@@ -19,7 +19,7 @@ from models import HEADS, MODELS
 from models.cost import step_flops
 from tasks import TASKS, Share, load_tokenizer
 from training import cluster, forecast, loop, process, report, run_directory
-from training.mesh import make_mesh, process_share
+from training.mesh import entered, make_mesh, process_share
 from training.state import Skeleton
 from training.weights import check_complete, finished_source, starting_source
 
@@ -31,7 +31,7 @@ def main(argv: list[str]) -> None:
     directory = Path(config.workdir)
     process.prepare(config)
     mesh = make_mesh(config.mesh, forecast.devices_of(config))
-    with run_directory.held(directory), jax.set_mesh(mesh):
+    with run_directory.held(directory), entered(mesh):
         mode(config, directory, mesh)
 
 

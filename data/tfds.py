@@ -81,14 +81,9 @@ def read_tfds(
     _refuse_unknown(name, "split", re.split(r"\W", split)[0], builder.info.splits)
     for field in fields:
         _refuse_unknown(name, "field", field, builder.info.features)
+    _refuse_unreadable(name, builder)
     try:
         source = builder.as_data_source(split=split)
-    except NotImplementedError as error:
-        stored = builder.info.file_format
-        raise InputError(
-            f"{name} in {builder.data_path} is stored as {getattr(stored, 'value', stored)}, which cannot be read at "
-            f"random; prepare it again in another directory: {_how_to_prepare(name)}"
-        ) from error
     except (ValueError, AssertionError) as error:
         raise InputError(f"{name} has no split {split!r}: {_first_line(error)}") from error
     return TfdsSource(source, tuple(fields), f"{name}/{split}")
@@ -130,6 +125,19 @@ def _prepare(builder: Any, name: str) -> None:
 
 def _how_to_prepare(name: str) -> str:
     return f"run once: tfds build {name} --file_format={FORMAT}"
+
+
+def _refuse_unreadable(name: str, builder: Any) -> None:
+    """TFDS stores a data set in one format or several, of which some have no place for each example."""
+    import tensorflow_datasets as tfds
+
+    formats = builder.info.available_file_formats()
+    if not formats & tfds.core.FileFormat.with_random_access():
+        stored = " and ".join(each.value for each in formats)
+        raise InputError(
+            f"{name} in {builder.data_path} is stored as {stored}, which cannot be read at random; prepare it again in "
+            f"another directory: {_how_to_prepare(name)}"
+        )
 
 
 def _refuse_unknown(name: str, what: str, value: str, known: Any) -> None:

@@ -13,12 +13,6 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Value of GLIBC_TUNABLES (Linux) that gives any program what train.py gives itself (training/host_memory.py), and huge
-# pages: large arrays' pages stay with the process when an array is freed.
-KEPT_PAGES = ":".join(
-    f"glibc.malloc.{name}" for name in ("hugetlb=1", "arena_max=1", "mmap_max=0", "trim_threshold=1099511627776")
-)
-
 
 def commit() -> str:
     """The checkout's commit, with "+changes" if any tracked file differs from it; "unknown" outside a checkout."""

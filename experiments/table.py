@@ -1,6 +1,8 @@
 """Markdown tables, and the one that lists records."""
 
-from collections.abc import Iterable, Sequence
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from experiments.record import Record
 
@@ -10,6 +12,16 @@ HEADER = ("model", "recipe", "split", "metric", "mean ± deviation", "seeds", "b
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
+
+
+def spread(values: Sequence[float], *, digits: int) -> str:
+    """Median (least to most)."""
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def told(found: Any, tell: Callable[[Any], str]) -> str:
+    """`-` for what was not measured: a peer that had left, or could not run."""
+    return "-" if found is None or (isinstance(found, dict) and "error" in found) else tell(found)
 
 
 def records_table(records: Iterable[Record]) -> str:

@@ -4,6 +4,8 @@ A product of [m k] and [k n] counts 2 m k n. Norms, softmax, activations and dro
 rate is set against a chip's peak. Attention counts the pairs that it needs; blocks of a band compute some more.
 """
 
+from functools import partial
+
 from models.config import LongformerConfig, TransformerConfig
 from ops.window import Window, windows_of_heads
 
@@ -55,15 +57,8 @@ def step_flops(cfg: TransformerConfig, *, rows: int, length: int, predicted: int
     `predicted` places of a row have logits over the vocabulary; a classifier's head is too small to count.
     """
     slots = cfg.max_global_tokens if global_tokens and isinstance(cfg, LongformerConfig) else 0
-    return (
-        TRAINING
-        * rows
-        * (
-            masked_lm_flops(cfg, length, predicted, global_tokens=slots)
-            if predicted
-            else encoder_flops(cfg, length, global_tokens=slots)
-        )
-    )
+    count = encoder_flops if not predicted else partial(masked_lm_flops, predicted=predicted)
+    return TRAINING * rows * count(cfg, length, global_tokens=slots)
 
 
 def band_pairs(length: int, window: int) -> int:

@@ -9,9 +9,8 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float
 
-from layer_stacks import stack_name
+from layer_stacks import layers_of, stack_name
 from models.config import TransformerConfig
-from models.layers import split_key
 from ops.distributed import rows_shared
 
 Make = Callable[[int, nnx.Rngs], nnx.Module]
@@ -50,19 +49,17 @@ def run_layers(
 
     A stack is one loop over its layers, traced and compiled once.
     """
-    keys = split_key(key, cfg.depth)
+    keys = None if key is None else jax.random.split(key, cfg.depth)
     if isinstance(layers, nnx.List):
-        for layer, own in zip(layers, keys, strict=True):
+        for number, layer in enumerate(layers):
             graph, state = nnx.split(layer)
+            own = None if keys is None else keys[number]
             x = _as_function(graph, cfg.remat)(state, rows_shared(x), view, own)
         return x
-    done = 0
-    for stack in layers.values():
+    for name, stack in layers.items():
         graph, states = nnx.split(stack)
-        depth = len(jax.tree.leaves(states)[0])
-        own = None if key is None else jax.numpy.stack(keys[done : done + depth])
+        own = None if keys is None else keys[layers_of(name)]
         x = _scanned(_as_function(graph, cfg.remat), states, x, view, own)
-        done += depth
     return x
 
 

@@ -1,6 +1,6 @@
 """Low-rank adaptation: a finished matrix stays as it is, and a product of two narrow ones is trained beside it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -9,8 +9,6 @@ from jax import Array
 from jaxtyping import Float
 
 from ops.distributed import rows_times_matrix
-
-NAMES = ("lora_a", "lora_b")
 
 
 class LowRankLinear(nnx.Linear):
@@ -31,14 +29,3 @@ class LowRankLinear(nnx.Linear):
         y = super().__call__(x)
         down, up = (each[...].astype(y.dtype) for each in (self.lora_a, self.lora_b))
         return y + self.scale * rows_times_matrix(rows_times_matrix(x.astype(y.dtype), down), up)
-
-
-def merged(params: Mapping[str, Array], *, rank: int, alpha: float) -> dict[str, Array]:
-    """Parameters by path with each adaptation added to its matrix, as a net without adaptations holds them."""
-    whole = {path: value for path, value in params.items() if path.rpartition(".")[2] not in NAMES}
-    for path in params:
-        place, _, name = path.rpartition(".")
-        if name == "lora_a":
-            product = jnp.einsum("...ir,...ro->...io", params[path], params[f"{place}.lora_b"])
-            whole[f"{place}.kernel"] = params[f"{place}.kernel"] + alpha / rank * product
-    return whole

@@ -28,7 +28,7 @@ class Checkpoints:
     """
 
     def __init__(self, directory: Path, *, keep: int, best: str):
-        self._directory, self.failed = directory, False
+        self._directory = directory
         self._hushed = contextlib.ExitStack()
         self._hushed.enter_context(without_echoes())
         self._policy = _NewestAndBest(keep, best, stored_scores(directory))
@@ -72,10 +72,17 @@ class Checkpoints:
         self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """Waits for what is being saved; not after a failure among several processes, who would not come to it."""
         with self._hushed:
-            if not (self.failed and jax.process_count() > 1):
-                self._manager.close()
+            self._manager.close()
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Waits for what is being saved; not after a failure among several processes, who would not come to it."""
+        failed = kind is not None and issubclass(kind, Exception)
+        if not (failed and jax.process_count() > 1):
+            self.close()
 
 
 @dataclasses.dataclass

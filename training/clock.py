@@ -7,22 +7,25 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from tasks.task import Batch
 from training.chips import chip
+from training.mesh import process_share
 
 
 class Clock:
     """Tokens per second, use of the devices and time spent waiting for data, since the last reading.
 
     Time in `paused()` (evaluating, saving) is left out. `step_flops` are those that the model needs for one step; `mfu`
-    is their share of what the devices could do at their bfloat16 peak, where that is known (Chowdhery et al. 2022,
-    appendix B).
+    is their share of what the mesh's devices could do at their bfloat16 peak, where that is known (Chowdhery et al.
+    2022, appendix B).
     """
 
-    def __init__(self, started: float, *, step_flops: float):
+    def __init__(self, started: float, mesh: Mesh, *, step_flops: float):
         self._started, self._flops = started, step_flops
-        self._chip = chip(jax.devices()[0].device_kind)
+        self._chip, self._devices = chip(mesh.devices.flat[0].device_kind), mesh.size
+        _, self._parts = process_share(mesh)  # into which a batch is cut, of which this process counts one
         self.restart()
 
     def restart(self) -> None:
@@ -44,13 +47,13 @@ class Clock:
         values = {
             "seconds": time.time() - self._started,
             "steps": self._steps,
-            "tokens_per_second": self._tokens * jax.process_count() / spent,
+            "tokens_per_second": self._tokens * self._parts / spent,
             "step_seconds": spent / max(self._steps, 1),
             "data_wait_share": self._waited / spent,
             "model_tflops_per_second": self._flops * self._steps / spent / 1e12,
         }
         if self._chip:
-            values["mfu"] = self._flops * self._steps / spent / (self._chip.flops * jax.device_count())
+            values["mfu"] = self._flops * self._steps / spent / (self._chip.flops * self._devices)
         self.restart()
         return values | memory()
 

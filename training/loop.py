@@ -1,5 +1,6 @@
 """The one loop. Its order is law: step, journal, evaluate, save, and only then draw the next batch."""
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -71,15 +72,8 @@ def train(run: Run) -> tuple[TrainState, dict[str, float]]:
         config=config.to_dict(),
         active=leads(),
     )
-    try:
-        with awaited() as notice:
-            return _steps(run, begun, step_fn, schedule, checkpoints, journal, notice)
-    except Exception:
-        checkpoints.failed = True
-        raise
-    finally:
-        journal.close()
-        checkpoints.close()
+    with checkpoints, contextlib.closing(journal), awaited() as notice:
+        return _steps(run, begun, step_fn, schedule, checkpoints, journal, notice)
 
 
 def check_settings(config: Any, mesh: Mesh) -> None:
@@ -164,7 +158,7 @@ def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoint
     state, start, scores = begun.state, begun.step, dict(begun.scores)
     last = config.train.steps
     evaluate = make_evaluate(task, run.skeleton, mesh=run.mesh)
-    clock = Clock(run.started, step_flops=run.step_flops)
+    clock = Clock(run.started, run.mesh, step_flops=run.step_flops)
     profiler = Profiler(run.directory, profiled_steps(config))
     pending: tuple[int, Any] | None = (
         None  # the tally of a step already dispatched; read once the next one is under way

@@ -1,5 +1,6 @@
 """One named mesh of devices, and where batches lie on it."""
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -35,6 +36,12 @@ def make_mesh(sizes: Mapping[str, int], devices: Sequence[Any] | None = None) ->
     if used > there:
         raise InputError(f"mesh: {told} asks for {used} devices and there are {there}; use -1 for all that are left")
     return Mesh(np.asarray(devices[:used]).reshape(shape), mesh_axes.ALL, axis_types=(AxisType.Auto,) * len(shape))
+
+
+def entered(mesh: Mesh) -> contextlib.AbstractContextManager[Any]:
+    """The context in which models find the mesh. On devices that are only described, nothing is run."""
+    described = mesh.devices.flat[0] not in jax.devices()
+    return jax.sharding.use_abstract_mesh(mesh.abstract_mesh) if described else jax.set_mesh(mesh)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

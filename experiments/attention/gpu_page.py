@@ -11,11 +11,9 @@ from experiments.attention.rows import (
     long_row_cells,
     matmul_rate,
     peer_ratios,
-    spread,
-    told,
 )
 from experiments.speed.page import origin
-from experiments.table import markdown
+from experiments.table import markdown, spread, told
 
 FASTER_THAN_FLEX, SHARE_OF_MATMUL, SHARE_OF_PEAK = 1.2, 0.5, 0.45  # what was asked for
 

@@ -1,8 +1,10 @@
 """Rows that more than one table of this study has."""
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
+
+from experiments.table import spread, told
 
 PASS_NAMES = {"forward": "forward", "step": "forward + backward"}
 LONG_ROW_HEADER = (
@@ -50,15 +52,6 @@ def peer_ratios(case: dict[str, Any], peer: str, question: str) -> list[float]:
 def matmul_rate(case: dict[str, Any]) -> float:
     """FLOP/s of the product of two square matrices, timed between the steps of the first peer."""
     return 2 * case["product"] ** 3 / statistics.median(case["results"][case["peers"][0]]["seconds"]["matmul"])
-
-
-def spread(values: list[float], *, digits: int) -> str:
-    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
-
-
-def told(found: Any, tell: Callable[[Any], str]) -> str:
-    """`-` for a peer that had left, or could not run."""
-    return "-" if found is None or (isinstance(found, dict) and "error" in found) else tell(found)
 
 
 def long_row_cells(result: dict[str, Any]) -> tuple[str, ...]:

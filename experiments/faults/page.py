@@ -1,12 +1,11 @@
 """From the JSON files that the scripts of this study write to the tables of the page."""
 
-import statistics
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from experiments.speed.page import origin
-from experiments.table import markdown
+from experiments.table import markdown, spread
 
 
 def kill_table(report: dict[str, Any]) -> str:
@@ -69,7 +68,7 @@ def cost_table(report: dict[str, Any]) -> str:
     rows = []
     for name in report["rounds"][0]:
         times = [seconds[name] for seconds in report["rounds"]]
-        rows.append((name, f"{statistics.median(times):.2f} ({min(times):.2f} to {max(times):.2f})"))
+        rows.append((name, spread(times, digits=2)))
     return (
         f"{origin(report)}\n{markdown(('', 'seconds: median (least to most)'), rows)}\n"
         f"{report['parameters'] / 1e6:.0f} M parameters, {report['bytes'] / 1e9:.1f} GB with Adam's state, "

@@ -1,10 +1,11 @@
 """From the JSON files that the speed scripts write to the tables of the page."""
 
+import itertools
 import statistics
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from experiments.table import markdown
+from experiments.table import markdown, spread
 
 OURS, PRODUCTS_ALONE = "ours", "products"
 PRODUCT_FLOPS = 2 * 2048 * 768 * 3072  # of the matrix product that the workers time
@@ -54,8 +55,8 @@ def _case_rows(case: dict[str, Any]) -> Iterator[tuple[str, ...]]:
         yield (
             case["name"],
             name,
-            f"{median:.3f} ({min(seconds):.3f} to {max(seconds):.3f})",
-            "1" if name == OURS else _ratio_told(ratios(case, name)),
+            spread(seconds, digits=3),
+            "1" if name == OURS else spread(ratios(case, name), digits=2),
             f"{flops / median / 1e9:.0f}" if flops else "-",
             f"{flops / median / rate:.0%}" if flops else "-",
             str(result["peak_mib"]),
@@ -72,10 +73,6 @@ def ratios(case: dict[str, Any], peer: str) -> list[float]:
     """The peer's time over ours, round by round."""
     pairs = zip(case["results"][peer]["seconds"], case["results"][OURS]["seconds"], strict=True)
     return [theirs / ours for theirs, ours in pairs]
-
-
-def _ratio_told(values: list[float]) -> str:
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 def _verdict(case: dict[str, Any]) -> str:
@@ -145,8 +142,8 @@ def compile_time_table(report: dict[str, Any]) -> str:
             (
                 f"{model}, {'scanned' if scan else 'written out'}",
                 f"{shallow} and {deep}",
-                _seconds_told(few["seconds"]),
-                _seconds_told(many["seconds"]),
+                spread(few["seconds"], digits=1),
+                spread(many["seconds"], digits=1),
                 f"{ratio:.2f}{verdict}",
                 f"{few['peak_bytes'] / 2**30:.2f} and {many['peak_bytes'] / 2**30:.2f}",
             )
@@ -154,27 +151,19 @@ def compile_time_table(report: dict[str, Any]) -> str:
     return f"{origin(report)}\n{markdown(header, rows)}"
 
 
-def _seconds_told(values: list[float]) -> str:
-    return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
-
-
 def loop_table(report: dict[str, Any]) -> str:
     """A row for each form, beside the step alone; "added" is formed within a round."""
-    (alone, *others) = report["seconds"]
-    rows = [(alone, _milliseconds(report["seconds"][alone]), "-", "-")]
-    before = alone
-    for name in others:
-        added = [b / a - 1 for a, b in zip(report["seconds"][before], report["seconds"][name], strict=True)]
-        most, median = report["asked"][name], statistics.median(added)
-        verdict = "keeps" if median <= most else "exceeds"
-        told = f"{median:.1%} ({min(added):.1%} to {max(added):.1%}), {verdict} {most:.0%}"
-        rows.append((name, _milliseconds(report["seconds"][name]), before, told))
-        before = name
-    return f"{origin(report)}\n{markdown(('form', 'ms/step: median (least to most)', 'beside', 'added'), rows)}"
-
-
-def _milliseconds(values: list[float]) -> str:
-    return f"{1e3 * statistics.median(values):.0f} ({1e3 * min(values):.0f} to {1e3 * max(values):.0f})"
+    header = ("form", "ms/step: median (least to most)", "beside", "added, %")
+    milliseconds = {name: [1e3 * each for each in values] for name, values in report["seconds"].items()}
+    forms = list(milliseconds)
+    rows = [(forms[0], spread(milliseconds[forms[0]], digits=0), "-", "-")]
+    for before, name in itertools.pairwise(forms):
+        added = [100 * (b / a - 1) for a, b in zip(milliseconds[before], milliseconds[name], strict=True)]
+        most = 100 * report["asked"][name]
+        verdict = "keeps" if statistics.median(added) <= most else "exceeds"
+        told = f"{spread(added, digits=1)}, {verdict} {most:g}"
+        rows.append((name, spread(milliseconds[name], digits=0), before, told))
+    return f"{origin(report)}\n{markdown(header, rows)}"
 
 
 def gpt2_table(report: dict[str, Any]) -> str:
@@ -195,12 +184,11 @@ def gpt2_table(report: dict[str, Any]) -> str:
             continue
         seconds = result["seconds"]
         median = statistics.median(seconds)
-        beside = [a / b for a, b in zip(seconds, results[OURS]["seconds"], strict=True)]
         rows.append(
             (
                 name,
-                f"{median:.2f} ({min(seconds):.2f} to {max(seconds):.2f})",
-                "1" if name == OURS else _ratio_told(beside),
+                spread(seconds, digits=2),
+                "1" if name == OURS else spread(ratios(report, name), digits=2),
                 f"{report['flops'] / median / 1e9:.0f}",
                 f"{result['planned'] // 2**20:,}" if result["planned"] else "-",
                 f"{result['peak_mib']:,}",

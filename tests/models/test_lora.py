@@ -10,7 +10,6 @@ from nets import SIZES, config, jitted, marked, small, token_ids
 from errors import InputError
 from models import MODELS
 from models.cost import encoder_parameters
-from models.lora import merged
 
 LORA = {"lora_rank": 2, "lora_alpha": 6.0}
 EVERY = {"lora_maps": ("query", "key", "value", "output", "query_global", "key_global", "value_global", "up", "down")}
@@ -18,6 +17,16 @@ EVERY = {"lora_maps": ("query", "key", "value", "output", "query_global", "key_g
 
 def flat(model):
     return {".".join(map(str, path)): leaf[...] for path, leaf in nnx.to_flat_state(nnx.state(model))}
+
+
+def merged(params, *, rank, alpha):
+    """Each adaptation added to its matrix, as a net without adaptations holds it."""
+    whole = {path: value for path, value in params.items() if "lora_" not in path}
+    for path in (path for path in params if path.endswith("lora_a")):
+        place = path.removesuffix(".lora_a")
+        product = jnp.einsum("...ir,...ro->...io", params[path], params[f"{place}.lora_b"])
+        whole[f"{place}.kernel"] = params[f"{place}.kernel"] + alpha / rank * product
+    return whole
 
 
 def filled(model, params):
