@@ -12,7 +12,7 @@ def gelu(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """x times the normal distribution function of x, exact; BERT's and RoBERTa's, not the tanh approximation.
 
     In float32 at least, by erf as in PyTorch: `jax.nn.gelu` takes erfc, which keeps more digits of the values near 0
-    below x = -3 and costs three times as much on a processor. For the backward pass one array is kept, the slope.
+    below x = -3 and costs more than twice as much on a processor. For the backward pass one array is kept, the slope.
 
     Source: Hendrycks and Gimpel 2016, section 2.
     """

@@ -155,9 +155,9 @@ def _start(run: Run, start_state) -> Restored:
 
 def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoints, journal: Journal, notice: Notice):
     config, task = run.config, run.task
-    state, start, scores = begun.state, begun.step, dict(begun.scores)
-    last = config.train.steps
+    state, start, last = begun.state, begun.step, config.train.steps
     evaluate = make_evaluate(task, run.skeleton, mesh=run.mesh)
+    scores = _scores_at_start(run, begun, evaluate, checkpoints, journal, notice)
     clock = Clock(run.started, run.mesh, step_flops=run.step_flops)
     profiler = Profiler(run.directory, profiled_steps(config))
     pending: tuple[int, Any] | None = (
@@ -172,12 +172,6 @@ def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoint
             _write_line(run, journal, step, tally, float(schedule(step - 1)), clock)
             _end_if_lost(run, state, in_a_row)
 
-    if start and _due(config.evaluation.every, start, last) and not scores:  # the process had to end before it
-        scores = evaluate_split(run, state.weights, "validation", evaluate, notice=notice)
-        if not scores:
-            _leave(start)
-        journal.metrics(start, "validation", scores)
-        checkpoints.add_scores(start, scores)
     batches: Iterator[Batch] = task.train_batches(start) if start < last else iter(())
     for step in range(start + 1, last + 1):
         with clock.waiting():
@@ -218,6 +212,21 @@ def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoint
     profiler.stop()
     checkpoints.wait()
     return state, scores
+
+
+def _scores_at_start(
+    run: Run, begun: Restored, evaluate, checkpoints: Checkpoints, journal: Journal, notice: Notice
+) -> dict[str, float]:
+    """Those of the checkpoint; those that it should have are made up for, where the process had to end before."""
+    due = begun.step and _due(run.config.evaluation.every, begun.step, run.config.train.steps)
+    if begun.scores or not due:
+        return dict(begun.scores)
+    scores = evaluate_split(run, begun.state.weights, "validation", evaluate, notice=notice)
+    if not scores:
+        _leave(begun.step)
+    journal.metrics(begun.step, "validation", scores)
+    checkpoints.add_scores(begun.step, scores)
+    return scores
 
 
 def _leave(step: int) -> NoReturn:
