@@ -194,9 +194,10 @@ def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoint
             write_pending()
             with clock.paused():
                 fresh_scores = evaluate_split(run, state.weights, "validation", evaluate, notice=notice)
-            if fresh_scores:
-                scores = fresh_scores
-                journal.metrics(step, "validation", scores)
+                if fresh_scores:
+                    scores = fresh_scores
+                    journal.metrics(step, "validation", scores)
+                    journal.plot(baseline=None)
             leaving = not fresh_scores
         if _due(config.checkpoint.every, step, last) or leaving:
             write_pending()
@@ -204,7 +205,6 @@ def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoint
             journal.flush()
             with clock.paused():
                 checkpoints.save(state, step=step, identity=task.identity, scores=fresh_scores)
-                journal.plot(baseline=None)
         if leaving:
             profiler.stop()
             checkpoints.wait()
