@@ -6,10 +6,10 @@ Orbax alone loads array data with flipped bits in silence, and lists a half-dele
 import dataclasses
 import itertools
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,8 @@ from training.cluster import any_of_us, leader_first, leads
 from training.damage import DamagedError, read_or_damaged
 from training.sharding import laid_out
 from training.state import TrainState
+
+T = TypeVar("T")
 
 DAMAGED = "damaged"
 """Name of the directory beside the steps into which a resumed run moves those that it could not use."""
@@ -50,7 +52,7 @@ def restore_newest(
     damaged: dict[int, str] = {}
     for step in stored_steps(directory):
         try:
-            about = read_about(directory, step)
+            about = _by_all("about", lambda step=step: read_about(directory, step))
             _check_identity(about, identity, directory=directory)
             state = _read_state(directory, about, like, mesh, verify=verify)
         except DamagedError as error:
@@ -78,7 +80,7 @@ def restore_best(directory: Path, mesh: Mesh, *, best: str, verify: bool) -> tup
     damaged: dict[int, str] = {}
     for step in stored_steps(directory):  # of each, since one that says nothing of its scores may be the best
         try:
-            abouts[step] = read_about(directory, step)
+            abouts[step] = _by_all("about", lambda step=step: read_about(directory, step))
         except DamagedError as error:
             damaged[step] = _told(directory, step, error)
     for step in from_best_to_worst({step: about.scores for step, about in abouts.items()}, best=best):
@@ -142,19 +144,25 @@ def _read_item(directory: Path, about: About, name: str, like: Any, *, verify: b
     """Raises DamagedError when it cannot be read, or differs from what was saved."""
     path = (directory / str(about.step) / name).absolute()
     reader, args = ocp.Checkpointer(ocp.StandardCheckpointHandler()), ocp.args.StandardRestore(like)
-    item, problem = None, None
-    try:
-        item = read_or_damaged(name, lambda: reader.restore(path, args=args))
-    except DamagedError as error:
-        problem = error
-    if any_of_us(problem is not None):
-        raise problem or DamagedError(f"{name} cannot be read by another process")
+    item = _by_all(name, lambda: read_or_damaged(name, lambda: reader.restore(path, args=args)))
     if verify:
         saved, here = about.arrays[name], describe_with_digests({name: item})[name]
         differ = [leaf for leaf in saved if here.get(leaf) != saved[leaf]]
         if differ:
             raise DamagedError(f"{name} differs from what was saved in {_listed(differ)}")
     return item
+
+
+def _by_all(what: str, read: Callable[[], T]) -> T:
+    """`read()`, or a DamagedError in every process where it is damaged for one: they must choose the same step."""
+    value, problem = None, None
+    try:
+        value = read()
+    except DamagedError as error:
+        problem = error
+    if any_of_us(problem is not None):
+        raise problem or DamagedError(f"{what} cannot be read by another process")
+    return cast(T, value)
 
 
 def _check_identity(about: About, identity: Mapping[str, Any], *, directory: Path) -> None:

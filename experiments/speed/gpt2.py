@@ -3,7 +3,8 @@
     python experiments/speed/gpt2.py --out=experiments/speed/results/gpt2.json
 
 One row of 1,024 tokens, float32, no dropout: forward, backward, AdamW. Peers take turns, each in a process of its own,
-as in encoder.py. They differ in little: ours has the exact GELU, theirs GPT-2's tanh form of it.
+as in encoder.py. They differ in little: ours has the exact GELU, theirs GPT-2's tanh form of it. At the end two steps
+of several rows by ours with and without `loss_chunk`, one after the other, for the memory that the logits take.
 """
 
 import argparse
@@ -23,7 +24,8 @@ from experiments.speed.page import TABLES
 from models.config import TransformerConfig
 from models.cost import TRAINING, encoder_flops
 
-PEERS = (OURS, "ours chunked", "gpt2 eager", "gpt2 sdpa", "gpt2 sdpa compiled")
+CHUNKED = "ours chunked"
+PEERS = (OURS, CHUNKED, "gpt2 eager", "gpt2 sdpa", "gpt2 sdpa compiled")
 
 
 @dataclass(frozen=True)
@@ -72,14 +74,29 @@ def measure(rows: int, rounds: int) -> dict[str, dict[str, Any]]:
     return results
 
 
+def memory(rows: int) -> dict[str, dict[str, int]]:
+    """What the loss over chunks of tokens saves: of two steps, each form alone."""
+    results = {}
+    for name in (OURS, CHUNKED):
+        worker = Peer(Rows(rows), name)
+        try:
+            worker.ask("step")
+            results[name] = {key: worker.ask("step")[key] for key in ("planned", "peak_mib")}
+        finally:
+            worker.close()
+    return results
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, help="JSON file to write")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=1, help="rows of 1,024 tokens in a step")
+    parser.add_argument("--memory-rows", type=int, default=8, help="rows in a step whose memory is measured")
     given = parser.parse_args()
     report = machine.provenance("python experiments/speed/gpt2.py", (*PACKAGES, "optax"))
     report |= {"rows": given.rows, "flops": flops(given.rows), "results": measure(given.rows, given.rounds)}
+    report["memory"] = {"rows": given.memory_rows, "results": memory(given.memory_rows)}
     if given.out:
         machine.write_results(given.out, report)
     print(TABLES["gpt2"](report))

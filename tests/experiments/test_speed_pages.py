@@ -188,9 +188,11 @@ def test_a_deep_stack_is_set_beside_a_shallow_one():
 
 def test_what_the_loop_adds_is_formed_within_a_round():
     seconds = {"alone": [1.0, 2.0, 1.0], "loop": [1.02, 2.02, 1.5], "saving": [1.02, 4.04, 1.8]}
+    seconds["saving often"] = [2.04, 4.04, 3.0]
     table = loop_table(HEAD | {"seconds": seconds, "asked": {"loop": 0.03, "saving": 0.05}})
     assert "| loop | 1500 (1020 to 2020) | alone | 2.0 (1.0 to 50.0), keeps 3 |" in table
     assert "| loop | 20.0 (0.0 to 100.0), exceeds 5 |" in table
+    assert "| loop | 100.0 (100.0 to 100.0) |" in table
 
 
 def test_a_gpt2_step_is_set_beside_pytorchs():
@@ -200,7 +202,9 @@ def test_a_gpt2_step_is_set_beside_pytorchs():
         "gpt2 sdpa": ours | {"seconds": [3.0, 4.0], "planned": None},
         "gpt2 eager": {"error": "none"},
     }
-    table = gpt2_table(HEAD | {"flops": 3 * 10**9, "results": results})
+    memory = {"rows": 8, "results": {"chunked": {"planned": 3 * 2**30, "peak_mib": 4096}}}
+    table = gpt2_table(HEAD | {"flops": 3 * 10**9, "results": results, "memory": memory})
+    assert "| chunked | 8 | 3,072 | 4,096 |" in table
     assert "| gpt2 sdpa | 3.50 (3.00 to 4.00) | 1.25 (1.00 to 1.50) | 1 | - | 3,000 | 10.80 |" in table
     assert "does not run: none" in table
 

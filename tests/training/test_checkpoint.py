@@ -14,6 +14,7 @@ from errors import InputError
 from experiments.faults.damage import DIRECTORY, WAYS, damage_at_random
 from experiments.faults.runs import as_bytes
 from tests.training.eight_devices import ARRAYS, state_of
+from training import restore
 from training.about import About
 from training.checkpoint import Checkpoints
 from training.damage import DamagedError
@@ -147,6 +148,14 @@ def test_random_damage_is_never_loaded(way, road, copy, tmp_path, capsys):
         assert got == true, damage
         assert step in (first, second), damage
         assert (step == second) == (f"checkpoint {first} (" in capsys.readouterr().err), damage
+
+
+@pytest.mark.parametrize("item", ["about", "params", "rest", "ema"])
+def test_what_another_process_cannot_read_is_not_used_here_either(item, copy, capsys, monkeypatch):
+    items = iter(("about", "params", "rest", "ema"))  # in the order in which they are read
+    monkeypatch.setattr(restore, "any_of_us", lambda here: next(items, "") == item or here)
+    assert resume(copy).step == 2
+    assert f"is damaged and not used: {item} cannot be read by another process" in capsys.readouterr().err
 
 
 def test_when_all_are_damaged_each_is_named_and_none_is_moved(copy):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.conftest import ROOT, read_lines
+from tests.training.test_checkpoint import flip_a_bit_of_data
 from training.restore import stored_steps
 
 MESHES = {
@@ -104,6 +105,19 @@ def test_a_run_moves_from_two_processes_to_one_and_back_and_sigterm_to_one_ends_
     error = largest_difference(*(read_lines(tmp_path / name / "metrics.jsonl") for name in ("run", "whole")))
     print(f"moved twice: {error:.1e}")
     assert error < 1e-4  # seen 1e-6
+
+
+def test_two_processes_agree_that_a_checkpoint_is_damaged_and_use_the_one_before(alone, tmp_path, arguments):
+    workdir = tmp_path / "run"
+    finish(arguments(workdir), processes=2)
+    flip_a_bit_of_data(workdir / "checkpoints" / "12" / "params")
+    said = finish(arguments(workdir), processes=2)
+    for _, errors in said:
+        assert "checkpoint 12 (" in errors
+        assert "checkpoint 8 is used instead" in errors
+    error = largest_difference(read_lines(workdir / "metrics.jsonl"), alone)
+    print(f"after damage: {error:.1e}")
+    assert error < 5e-6  # seen 0
 
 
 def wait_for_lines(path: Path, count: int, started) -> None:
