@@ -151,18 +151,22 @@ def compile_time_table(report: dict[str, Any]) -> str:
 
 
 def loop_table(report: dict[str, Any]) -> str:
-    """The step alone, the loop beside it, and beside that what saves more often; "added" is formed within a round."""
-    header = ("form", "ms/step: median (least to most)", "beside", "added, %")
-    milliseconds = {name: [1e3 * each for each in values] for name, values in report["seconds"].items()}
-    alone, loop, *savings = milliseconds
-    rows = [(alone, spread(milliseconds[alone], digits=0), "-", "-")]
-    for before, name in ((alone, loop), *((loop, saving) for saving in savings)):
-        added = [100 * (b / a - 1) for a, b in zip(milliseconds[before], milliseconds[name], strict=True)]
-        verdict = ""
-        if name in report["asked"]:
-            most = 100 * report["asked"][name]
-            verdict = f", {'keeps' if statistics.median(added) <= most else 'exceeds'} {most:g}"
-        rows.append((name, spread(milliseconds[name], digits=0), before, spread(added, digits=1) + verdict))
+    """A row for each form. "added" is formed within each pair of blocks; saving adds to what the loop adds."""
+    header = ("form", "ms/step: median (least to most)", "the step alone, ms", "added, %", "of it by saving, %")
+    rows, of_the_loop = [], 0.0
+    for form, seconds in report["seconds"].items():
+        step, alone = ([1e3 * each / report["block"] for each in seconds[kind]] for kind in ("loop", "alone"))
+        added = [100 * (a / b - 1) for a, b in zip(step, alone, strict=True)]
+        saving = statistics.median(added) - of_the_loop
+        asked, verdict = report["asked"].get(form), ""
+        if asked:
+            verdict = f", {'keeps' if saving <= 100 * asked else 'exceeds'} {100 * asked:g}"
+        first = not rows
+        of_the_loop = statistics.median(added) if first else of_the_loop
+        told = (
+            (spread(added, digits=1) + verdict, "-") if first else (spread(added, digits=1), f"{saving:.1f}{verdict}")
+        )
+        rows.append((form, spread(step, digits=1), spread(alone, digits=1), *told))
     return f"{origin(report)}\n{markdown(header, rows)}"
 
 

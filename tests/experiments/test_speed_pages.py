@@ -186,13 +186,16 @@ def test_a_deep_stack_is_set_beside_a_shallow_one():
     assert "| 4.00 |" in table
 
 
-def test_what_the_loop_adds_is_formed_within_a_round():
-    seconds = {"alone": [1.0, 2.0, 1.0], "loop": [1.02, 2.02, 1.5], "saving": [1.02, 4.04, 1.8]}
-    seconds["saving often"] = [2.04, 4.04, 3.0]
-    table = loop_table(HEAD | {"seconds": seconds, "asked": {"loop": 0.03, "saving": 0.05}})
-    assert "| loop | 1500 (1020 to 2020) | alone | 2.0 (1.0 to 50.0), keeps 3 |" in table
-    assert "| loop | 20.0 (0.0 to 100.0), exceeds 5 |" in table
-    assert "| loop | 100.0 (100.0 to 100.0) |" in table
+def test_what_the_loop_adds_is_formed_within_a_pair_of_blocks():
+    seconds = {
+        "loop": {"loop": [1.02, 4.04, 3.0], "alone": [1.0, 4.0, 2.0]},
+        "saving": {"loop": [1.1, 2.2, 1.0], "alone": [1.0, 2.0, 1.0]},
+        "often": {"loop": [2.0], "alone": [1.0]},
+    }
+    table = loop_table(HEAD | {"block": 10, "seconds": seconds, "asked": {"loop": 0.03, "saving": 0.05}})
+    assert "| loop | 300.0 (102.0 to 404.0) | 200.0 (100.0 to 400.0) | 2.0 (1.0 to 50.0), keeps 3 | - |" in table
+    assert "| 10.0 (0.0 to 10.0) | 8.0, exceeds 5 |" in table
+    assert "| 100.0 (100.0 to 100.0) | 98.0 |" in table
 
 
 def test_a_gpt2_step_is_set_beside_pytorchs():
