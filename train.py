@@ -13,6 +13,7 @@ from pathlib import Path
 
 import jax
 
+import pretrained
 from configs import command_line
 from errors import InputError, told_in_one_sentence
 from models import HEADS, MODELS
@@ -26,7 +27,7 @@ from training.weights import check_complete, finished_source, starting_source
 
 def main(argv: list[str]) -> None:
     config = command_line.parse(argv)
-    modes = {"train": train, "evaluate": evaluate, "predict": predict, "plan": plan}
+    modes = {"train": train, "evaluate": evaluate, "predict": predict, "export": export, "plan": plan}
     mode = pick(modes, config.mode, key="mode")
     directory = Path(config.workdir)
     process.prepare(config)
@@ -37,7 +38,7 @@ def main(argv: list[str]) -> None:
 
 def train(config, directory: Path, mesh) -> None:
     run_directory.claim(directory, config.to_dict())
-    run = build(config, directory, mesh, starting_source(config))
+    run = build(config, directory, mesh, starting_source(config, pretrained))
     run_directory.write_environment(directory)
     state, scores = loop.train(run)
     report.finish_training(run, state.weights, scores)
@@ -49,15 +50,23 @@ def plan(config, directory: Path, mesh) -> None:
 
 
 def evaluate(config, directory: Path, mesh) -> None:
-    run = build(config, directory, mesh, finished_source(config))
-    params = check_complete(run.given, run.skeleton)
+    run, params = finished(config, directory, mesh)
     report.evaluation(run, params, split=config.evaluation.split)
 
 
 def predict(config, directory: Path, mesh) -> None:
-    run = build(config, directory, mesh, finished_source(config))
-    params = check_complete(run.given, run.skeleton)
+    run, params = finished(config, directory, mesh)
     report.prediction(run, params, split=config.prediction.split)
+
+
+def export(config, directory: Path, mesh) -> None:
+    run, params = finished(config, directory, mesh)
+    report.export(run, params, pretrained.save)
+
+
+def finished(config, directory: Path, mesh):
+    run = build(config, directory, mesh, finished_source(config, pretrained))
+    return run, check_complete(run.given, run.skeleton)
 
 
 def build(config, directory: Path, mesh, source) -> loop.Run:
@@ -83,10 +92,7 @@ def model_sizes(config, net_config: type):
     """The net's own frozen dataclass from the config's model section."""
     values = config.model.to_dict() | {"vocab_size": config.tokenizer.vocab_size}
     sizes = net_config(**{field.name: values[field.name] for field in dataclasses.fields(net_config)})
-    if sizes.positions == "learned" and config.data.length > sizes.max_positions:
-        raise InputError(
-            f"data.length={config.data.length} tokens is longer than the model's max_positions {sizes.max_positions}"
-        )
+    sizes.check_length(config.data.length, what="data.length: a row")
     return sizes
 
 

@@ -10,10 +10,10 @@ from ml_collections import ConfigDict
 def get_config() -> ConfigDict:
     """The defaults: a small RoBERTa-style Longformer pretrained on the standard library of the running Python."""
     config = ConfigDict()
-    config.mode = "train"  # train | evaluate | predict | plan (what training would need; nothing is trained)
+    config.mode = "train"  # train | evaluate | predict | export (in transformers' format) | plan (what training needs)
     config.task = "masked_lm"  # masked_lm | classification
     config.workdir = "runs/default"  # directory that holds everything the run writes
-    config.init_from = ""  # work directory whose best checkpoint gives first weights and tokenizer; "" = none
+    config.init_from = ""  # directory of first weights and tokenizer: a run's, or in transformers' format; "" = none
     config.seed = 0  # decides initial weights, data order, masks and dropout
     config.compilation_cache = "~/.cache/flaxformers/xla"  # JAX's persistent compilation cache; "" = none
     config.keep_pages = True  # on a Linux CPU, freed memory stays with the process: faster steps, more memory held
@@ -43,6 +43,7 @@ def _model() -> ConfigDict:
     model.mlp_width = 512  # F, hidden size of the feed-forward part
     model.positions = "learned"  # learned | sinusoidal | rotary
     model.max_positions = 1024  # longest sequence that learned positions can number, tokens
+    model.padding_place = -1  # place of padding, real tokens counted from the next (RoBERTa: 1); -1 = places of the row
     model.norm = "post"  # post (BERT, RoBERTa) | pre
     model.activation = "gelu"  # gelu | geglu
     model.token_types = 0  # number of token types (BERT has 2); 0 = no such embedding

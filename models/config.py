@@ -31,6 +31,8 @@ class TransformerConfig:
     """Sizes of a stack of blocks; the defaults other than sizes are BERT's.
 
     `max_positions` (tokens) is the length of the learned position table; sinusoidal and rotary positions have no end.
+    `padding_place`: -1 numbers the places of a row from 0, padding included. RoBERTa's is 1: padding stands at place 1
+    and real tokens are counted from 2 on, so that two rows of the table serve no text.
     `mlp_width` is the width between the two (GEGLU: three) feed-forward matrices.
     `dtype` is what the matrices multiply in; parameters, softmax, norms' statistics and logits are float32 always.
     `causal` hides what comes after a token, also from global tokens, as in a language model that writes.
@@ -49,6 +51,7 @@ class TransformerConfig:
     mlp_width: int
     max_positions: int
     positions: str = "learned"
+    padding_place: int = -1
     norm: str = "post"
     activation: str = "gelu"
     token_types: int = 0
@@ -67,6 +70,11 @@ class TransformerConfig:
         for key in ("vocab_size", "width", "depth", "heads", "mlp_width", "max_positions"):
             _refuse_below(key, getattr(self, key), 1)
         _refuse_below("token_types", self.token_types, 0)
+        _refuse_below("padding_place", self.padding_place, -1)
+        if self.positions == "learned" and self.longest < 1:
+            raise InputError(
+                f"max_positions {self.max_positions} leaves no place after padding_place {self.padding_place}"
+            )
         _refuse_unlisted("positions", self.positions, POSITIONS)
         _refuse_unlisted("norm", self.norm, NORMS)
         _refuse_unlisted("activation", self.activation, ACTIVATIONS)
@@ -86,6 +94,19 @@ class TransformerConfig:
             raise InputError(f"rotary positions turn pairs: width / heads must be even, got {self.head_width}")
         if self.positions == "sinusoidal" and self.width % 2:
             raise InputError(f"sinusoidal positions come in pairs: width must be even, got {self.width}")
+
+    @property
+    def longest(self) -> int:
+        """Tokens in the longest row for which a learned table has places."""
+        return self.max_positions - self.padding_place - 1
+
+    def check_length(self, length: int, *, what: str = "a sequence") -> None:
+        """Raises InputError if a learned table has no places for so many tokens."""
+        if self.positions == "learned" and length > self.longest:
+            raise InputError(
+                f"{what} of {length} tokens is longer than the {self.longest} places of max_positions "
+                f"{self.max_positions}: cut the sequence, or raise max_positions"
+            )
 
     @property
     def head_width(self) -> int:

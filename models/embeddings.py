@@ -5,7 +5,7 @@ import math
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from errors import InputError
 from models.config import TransformerConfig
@@ -65,17 +65,21 @@ class Embeddings(nnx.Module):
 
 
 def place_ids(
-    cfg: TransformerConfig, input_ids: Int[Array, "B S"], position_ids: Int[Array, "#B S"] | None
+    cfg: TransformerConfig,
+    input_ids: Int[Array, "B S"],
+    position_ids: Int[Array, "#B S"] | None,
+    *,
+    real: Bool[Array, "B S"] | None = None,
 ) -> Int[Array, "B S"]:
-    """The places as given, or 0, 1, 2, ... in every row.
+    """The places as given; or 0, 1, 2, ... in every row; or, with a `padding_place`, counted over the real tokens.
 
     Raises:
-      InputError: if a row is longer than the learned table of `max_positions`.
+      InputError: if a row is longer than the learned table has places for.
     """
-    length = input_ids.shape[1]
-    if cfg.positions == "learned" and length > cfg.max_positions:
-        raise InputError(
-            f"a sequence of {length} tokens is longer than max_positions {cfg.max_positions}: "
-            "cut the sequence, or raise max_positions"
-        )
-    return jnp.broadcast_to(jnp.arange(length)[None] if position_ids is None else position_ids, input_ids.shape)
+    length, before = input_ids.shape[1], cfg.padding_place
+    cfg.check_length(length)
+    if position_ids is not None:
+        return jnp.broadcast_to(position_ids, input_ids.shape)
+    if real is None or before < 0:
+        return jnp.broadcast_to(jnp.arange(length)[None] + (before + 1), input_ids.shape)
+    return jnp.where(real, jnp.cumsum(real, axis=1) + before, before)

@@ -10,7 +10,7 @@ from models.attention import LongformerSelfAttention, LongformerView
 from models.config import LongformerConfig
 from models.embeddings import place_ids
 from models.outputs import EncoderOutput
-from models.stack import Encoder, visible_groups
+from models.stack import Encoder, real_tokens, visible_groups
 from ops.distributed import find_global_tokens
 from ops.global_tokens import GlobalTokens, check_global_count
 
@@ -45,7 +45,7 @@ class Longformer(Encoder):
         Raises:
           InputError: as `Transformer`; and outside `jax.jit`, for more global tokens than `cfg.max_global_tokens`.
         """
-        places = place_ids(self.cfg, input_ids, position_ids)
+        places = place_ids(self.cfg, input_ids, position_ids, real=real_tokens(attention_mask, segment_ids))
         groups = visible_groups(input_ids, attention_mask, segment_ids)
         view = LongformerView(
             groups=groups,

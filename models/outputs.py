@@ -10,6 +10,11 @@ class EncoderOutput(NamedTuple):
     last_hidden_state: Float[Array, "B S D"]
 
 
+class PooledOutput(NamedTuple):
+    last_hidden_state: Float[Array, "B S D"]
+    pooler_output: Float[Array, "B D"]
+
+
 class MaskedLMOutput(NamedTuple):
     """`logits` are float32 and stand at the asked positions (P), or at all (S) where none were asked."""
 
@@ -29,4 +34,19 @@ class ClassifierOutput(NamedTuple):
     """`logits` are float32."""
 
     logits: Float[Array, "B C"]
+    last_hidden_state: Float[Array, "B S D"]
+
+
+class TokenClassifierOutput(NamedTuple):
+    """`logits` are float32."""
+
+    logits: Float[Array, "B S C"]
+    last_hidden_state: Float[Array, "B S D"]
+
+
+class SpanOutput(NamedTuple):
+    """float32 logits of the first and of the last token of an answer."""
+
+    start_logits: Float[Array, "B S"]
+    end_logits: Float[Array, "B S"]
     last_hidden_state: Float[Array, "B S D"]

@@ -4,7 +4,7 @@ from typing import Any
 
 from flax import nnx
 from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from models.block import BLOCKS
 from models.config import TransformerConfig
@@ -50,3 +50,13 @@ def visible_groups(
     """One number per token: 0 hides it; tokens with equal numbers may see each other."""
     real = None if attention_mask is None else attention_mask != 0
     return token_groups(input_ids.shape, real=real, segment_ids=segment_ids)
+
+
+def real_tokens(
+    attention_mask: Int[Array, "B S"] | None, segment_ids: Int[Array, "B S"] | None
+) -> Bool[Array, "B S"] | None:
+    """Which are no padding; None: all."""
+    if attention_mask is None or segment_ids is None:
+        told = attention_mask if segment_ids is None else segment_ids
+        return None if told is None else told != 0
+    return (attention_mask != 0) & (segment_ids != 0)

@@ -8,7 +8,7 @@ from models.attention import FullView, SelfAttention
 from models.config import TransformerConfig
 from models.embeddings import place_ids
 from models.outputs import EncoderOutput
-from models.stack import Encoder, visible_groups
+from models.stack import Encoder, real_tokens, visible_groups
 from ops.masks import causal_mask, padding_mask, segment_mask
 
 # Tokens. Up to here one product for all pairs is as fast as blocks of queries, and simpler for a compiler; on a CPU at
@@ -43,7 +43,7 @@ class Transformer(Encoder):
         Raises:
           InputError: while tracing, for a row longer than a learned position table, or token types that the net lacks.
         """
-        places = place_ids(self.cfg, input_ids, position_ids)
+        places = place_ids(self.cfg, input_ids, position_ids, real=real_tokens(attention_mask, segment_ids))
         long = input_ids.shape[1] > LONGEST_MASKED_ROW
         view = FullView(
             mask=None if long else visible_pairs(input_ids, attention_mask, segment_ids, causal=self.cfg.causal),

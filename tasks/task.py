@@ -25,6 +25,10 @@ class Task(Protocol):
         """What a resumed run must find unchanged, by name: digests of the tokenizer and of the training data."""
 
     @property
+    def tokenizer(self) -> Any:
+        """What makes ids of its texts (data/tokenizer.py)."""
+
+    @property
     def score_names(self) -> tuple[str, ...]:
         """Names that `scores` gives, in its order; "loss" is one."""
 

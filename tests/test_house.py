@@ -14,10 +14,11 @@ ALLOWED = {
     "data": {"errors"},
     "metrics": {"errors"},
     "models": {"errors", "layer_stacks", "ops"},
+    "pretrained": {"errors", "layer_stacks", "models", "ops"},
     "tasks": {"errors", "ops", "data", "metrics"},
     "training": {"errors", "layer_stacks", "mesh_axes", "tasks.task"},
     "configs": {"errors"},
-    "train": {"errors", "configs", "models", "tasks", "training"},
+    "train": {"errors", "configs", "models", "pretrained", "tasks", "training"},
 }
 FLOORS = [name for name in ALLOWED if (ROOT / name).is_dir()]
 

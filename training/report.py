@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,11 @@ def _best_step(run: Run) -> int:
 def _command(mode: str) -> str:
     words = [word for word in sys.argv[1:] if not word.lstrip("-").startswith("config.mode=")]
     return shlex.join(["python", Path(sys.argv[0]).name, *words, f"--config.mode={mode}"])
+
+
+def export(run: Run, params: dict[str, jax.Array], save: Callable[..., None]) -> None:
+    """Writes the model in transformers' format, its tokenizer beside it, and says where."""
+    place, tokenizer = run.directory / "exported", run.task.tokenizer
+    save(run.skeleton.join(params), place, pad_token_id=tokenizer.pad_id)
+    tokenizer.save(place)
+    print(f"{place}: config.json, model.safetensors and tokenizer.json; transformers' from_pretrained reads it")

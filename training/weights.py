@@ -1,16 +1,17 @@
 """Where starting weights, and the weights that are evaluated, come from."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 from jax.sharding import Mesh
 
 from errors import InputError
 from layer_stacks import arranged
+from training.mesh import replicated
 from training.restore import restore_best
 from training.run_directory import has_checkpoint, read_config
 from training.state import Skeleton, transfer
@@ -22,11 +23,18 @@ SIZES = (
     "heads",
     "mlp_width",
     "positions",
+    "padding_place",
     "norm",
     "activation",
     "token_types",
 )
 """Keys of the config's model section that decide the shape or the meaning of the encoder's weights."""
+
+SINCE = {"padding_place": -1}
+"""What those of them were in runs that are older than the key."""
+
+ALONE = ("norm_epsilon",)
+"""Keys that two runs of this project may have different, but that a published model's weights were made with."""
 
 ADAPTATION = ("lora_rank", "lora_alpha", "lora_maps")
 
@@ -38,6 +46,39 @@ class Given:
     params: dict[str, jax.Array]
     step: int
     directory: Path
+
+
+class Published(Protocol):
+    """What reads models that others have published."""
+
+    def holds(self, directory: Path) -> bool:
+        """Whether a published model lies there."""
+
+    def sizes(self, directory: Path) -> Mapping[str, Any]:
+        """By the names of the config's model section."""
+
+    def load(self, directory: Path) -> Any:
+        """The model."""
+
+    def parameters(self, model: Any) -> dict[str, jax.Array]:
+        """By dotted path."""
+
+
+@dataclass(frozen=True)
+class PublishedSource:
+    """A directory in transformers' format."""
+
+    directory: Path
+    published: Published
+
+    @property
+    def tokenizer(self) -> Path:
+        return self.directory
+
+    def load(self, mesh: Mesh, *, like: Iterable[str]) -> Given:
+        """As `Source.load`; no step was made here."""
+        params = self.published.parameters(self.published.load(self.directory))
+        return Given(arranged(jax.device_put(params, replicated(mesh)), like), 0, self.directory)
 
 
 @dataclass(frozen=True)
@@ -61,16 +102,16 @@ class Source:
         return Given(arranged(params, like), step, self.directory)
 
 
-def starting_source(config: Any) -> Source | None:
+def starting_source(config: Any, published: Published) -> Source | PublishedSource | None:
     """What `init_from` names; None where it is empty.
 
     Raises:
       InputError: no such work directory, no checkpoint in it, or a model of other sizes (each key is named).
     """
-    return _source(Path(config.init_from), config) if config.init_from else None
+    return _source(Path(config.init_from), config, published) if config.init_from else None
 
 
-def finished_source(config: Any) -> Source:
+def finished_source(config: Any, published: Published) -> Source | PublishedSource:
     """The work directory's own checkpoint if it has one, else what `init_from` names.
 
     Raises:
@@ -78,15 +119,18 @@ def finished_source(config: Any) -> Source:
     """
     directory = Path(config.workdir)
     if has_checkpoint(directory) or not config.init_from:
-        return _source(directory, config)
-    return _source(Path(config.init_from), config)
+        return _source(directory, config, published)
+    return _source(Path(config.init_from), config, published)
 
 
-def _source(directory: Path, config: Any) -> Source:
-    there, here = read_config(directory), json.loads(json.dumps(config.model.to_dict()))
+def _source(directory: Path, config: Any, published: Published) -> Source | PublishedSource:
+    outside = published.holds(directory)
+    there = {"model": dict(published.sizes(directory))} if outside else read_config(directory)
+    here = json.loads(json.dumps(config.model.to_dict()))
+    there["model"] = SINCE | there["model"]
     differ = [
         f"model.{key} is {there['model'][key]!r} there and {here[key]!r} here"
-        for key in (*SIZES, *(["max_positions"] if here["positions"] == "learned" else []))
+        for key in (*SIZES, *(["max_positions"] if here["positions"] == "learned" else []), *(ALONE if outside else ()))
         if there["model"][key] != here[key]
     ]
     rank = there["model"].get("lora_rank")  # which older runs do not have
@@ -94,6 +138,8 @@ def _source(directory: Path, config: Any) -> Source:
         differ.append(f"its weights are adapted: set model.lora_rank={rank} and the other model.lora_* as there")
     if differ:
         raise InputError(f"{directory} holds another model: {'; '.join(differ)}")
+    if outside:
+        return PublishedSource(directory, published)
     if not has_checkpoint(directory):
         raise InputError(f"{directory} has no checkpoint; train it first")
     return Source(directory, there["checkpoint"]["best"], config.checkpoint.verify)

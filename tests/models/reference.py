@@ -23,7 +23,7 @@ NAMES = [
     (r"^lm_head\.dense\.", "head.dense."),
     (r"^lm_head\.layer_norm\.", "head.norm."),
     (r"^lm_head\.bias$", "head.bias"),
-    (r"^classifier\.dense\.", "head.dense."),
+    (r"^classifier\.dense\.", "head.pool."),
     (r"^classifier\.out_proj\.", "head.output."),
 ]
 

@@ -96,7 +96,7 @@ def test_windows_that_make_no_longformer_are_refused(changes, told):
 @pytest.mark.parametrize("name", MODELS)
 def test_a_row_longer_than_its_position_table_is_refused_before_anything_runs(name):
     model = small(name)
-    with pytest.raises(InputError, match="65 tokens is longer than max_positions 64"):
+    with pytest.raises(InputError, match="65 tokens is longer than the 64 places of max_positions 64"):
         jax.eval_shape(lambda: model(jnp.zeros((1, 65), jnp.int32)))
     for positions in ("sinusoidal", "rotary"):
         model = small(name, positions=positions, max_positions=8)

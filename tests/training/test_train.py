@@ -62,7 +62,10 @@ def test_fine_tuning_takes_the_encoder_and_learns_the_classes(pretrained, tmp_pa
     run(tmp_path / "tuned", *settings, recipe="tiny_classifier.py")
     told = capsys.readouterr().out
     assert "parameters taken" in told
-    assert "fresh here: head." in told
+    (fresh,) = (line for line in told.splitlines() if "fresh here" in line)
+    assert set(fresh.partition(": ")[2].split(", ")) == {
+        f"head.{m}.{p}" for m in ("pool", "output") for p in ("kernel", "bias")
+    }
     result = json.loads((tmp_path / "tuned" / "result_validation.json").read_text())
     assert result["baseline"]["accuracy"] == 0.5
     assert result["accuracy"] > 0.8

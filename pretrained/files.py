@@ -1,0 +1,171 @@
+"""A directory of a published model: config.json, and weights in one safetensors file or in several with an index."""
+
+import json
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import safetensors
+from safetensors.numpy import save_file
+
+from errors import InputError
+
+WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
+PICKLED = "pytorch_model.bin"
+DTYPES = ("F64", "F32", "F16", "BF16")
+LONGEST_HEADER = 2**27  # bytes; a larger one is a lie
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A weight in a file, not read yet."""
+
+    file: Path
+    shape: tuple[int, ...]
+    dtype: str  # safetensors' word for it
+
+
+def read_config(directory: Path, *, code: bool = False) -> dict[str, Any]:
+    """What config.json says, even if it asks for `code` where only its name matters.
+
+    Raises:
+      InputError: there is none, it is no JSON object, or it asks for code of its own.
+    """
+    config = _read_json(directory / CONFIG)
+    if "auto_map" in config and not code:
+        raise InputError(
+            f"{directory / CONFIG}: auto_map asks for Python code of that repository, which is never run here; only "
+            "models of the families listed by `python -m pretrained` can be read"
+        )
+    return config
+
+
+def stored_weights(directory: Path) -> dict[str, Stored]:
+    """Every weight of the directory by name, from the headers alone.
+
+    Raises:
+      InputError: no file, a damaged one, a name in two files, or an index that does not agree with the files.
+    """
+    if (directory / INDEX).exists():
+        return _indexed(directory)
+    if (directory / WEIGHTS).exists():
+        return _header(directory / WEIGHTS)
+    if (directory / PICKLED).exists():
+        raise InputError(
+            f"{directory / PICKLED} is a pickle, which could run code while it is read: convert it to {WEIGHTS} with "
+            "transformers (`from_pretrained`, then `save_pretrained`) in a place that you trust"
+        )
+    raise InputError(f"{directory} has neither {WEIGHTS} nor {INDEX}")
+
+
+def read_weights(stored: Mapping[str, Stored]) -> Iterator[tuple[str, jax.Array]]:
+    """Each weight in turn, in the type it is stored in: one at a time, so that little more than the model is held."""
+    for file in sorted({each.file for each in stored.values()}):
+        try:
+            with safetensors.safe_open(file, framework="flax") as opened:
+                for name, each in stored.items():
+                    if each.file == file:
+                        yield name, opened.get_tensor(name)
+        except (safetensors.SafetensorError, OSError) as error:
+            raise InputError(f"{file} cannot be read: {error}") from error
+
+
+def write(directory: Path, config: Mapping[str, Any], weights: Mapping[str, np.ndarray], *, shard_bytes: int) -> None:
+    """config.json and the weights, in files of at most `shard_bytes` where no single weight is larger.
+
+    Each file is put in place by a rename, config.json last.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    shards = _shards(weights, shard_bytes)
+    count = len(shards)
+    places = {}
+    for number, names in enumerate(shards, 1):
+        file = WEIGHTS if count == 1 else f"model-{number:05}-of-{count:05}.safetensors"
+        fresh = directory / f"{file}.new"
+        save_file({name: weights[name] for name in names}, fresh, metadata={"format": "pt"})
+        os.replace(fresh, directory / file)
+        places |= dict.fromkeys(names, file)
+    if count > 1:
+        total = sum(array.nbytes for array in weights.values())
+        _write_json(directory / INDEX, {"metadata": {"total_size": total}, "weight_map": places})
+        (directory / WEIGHTS).unlink(missing_ok=True)
+    else:
+        (directory / INDEX).unlink(missing_ok=True)
+    _write_json(directory / CONFIG, config)
+
+
+def _shards(weights: Mapping[str, np.ndarray], shard_bytes: int) -> list[list[str]]:
+    shards: list[list[str]] = [[]]
+    held = 0
+    for name, array in weights.items():
+        if shards[-1] and held + array.nbytes > shard_bytes:
+            shards.append([])
+            held = 0
+        shards[-1].append(name)
+        held += array.nbytes
+    return shards
+
+
+def _indexed(directory: Path) -> dict[str, Stored]:
+    path = directory / INDEX
+    places = _read_json(path).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(file, str) for file in places.values()):
+        raise InputError(f"{path}: weight_map must name a file for each weight")
+    found: dict[str, Stored] = {}
+    for file in sorted(set(places.values())):
+        if Path(file).name != file or not file.endswith(".safetensors"):
+            raise InputError(f"{path}: {file!r} is no safetensors file of that directory")
+        header = _header(directory / file)
+        if twice := sorted(found.keys() & header.keys()):
+            raise InputError(f"{directory}: {twice[0]} is in both {found[twice[0]].file.name} and {file}")
+        found |= header
+    if differ := sorted(found.keys() ^ places.keys()) + [
+        name for name in found if name in places and found[name].file.name != places[name]
+    ]:
+        raise InputError(f"{path} and the files beside it do not agree on {', '.join(differ)}")
+    return found
+
+
+def _header(path: Path) -> dict[str, Stored]:
+    """From the file's header, after the reader of the format has found it sound."""
+    try:
+        with safetensors.safe_open(path, framework="np") as opened:
+            opened.keys()
+        with open(path, "rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(min(length, LONGEST_HEADER)), object_pairs_hook=_once)
+    except (safetensors.SafetensorError, OSError, ValueError, struct.error) as error:
+        raise InputError(f"{path} is no sound safetensors file: {error}") from error
+    header.pop("__metadata__", None)
+    return {name: Stored(path, tuple(told["shape"]), told["dtype"]) for name, told in header.items()}
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)} is there twice")
+    return values
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} must hold a JSON object")
+    return content
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    os.replace(fresh, path)

@@ -1,0 +1,79 @@
+"""A run may start from a published model, and end as one."""
+
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pretrained
+from errors import InputError
+from tests.training.conftest import read_lines
+
+STEPS = (
+    "train.steps=4",
+    "optimizer.warmup_steps=1",
+    "evaluation.every=4",
+    "checkpoint.every=4",
+    "data.length=24",
+    "model.max_positions=24",
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, run):
+    """A short pretraining, and the directory that it was exported to."""
+    workdir = tmp_path_factory.mktemp("trained") / "run"
+    run(workdir, *STEPS)
+    run(workdir, *STEPS, "mode=export")
+    return workdir, workdir / "exported"
+
+
+def test_a_run_starts_from_a_directory_in_transformers_format(trained, tmp_path, run, capsys):
+    _, exported = trained
+    sizes = pretrained.sizes(exported)
+    keys = ("padding_place", "max_positions", "token_types")
+    settings = [*STEPS, *(f"model.{key}={sizes[key]}" for key in keys), f"init_from={exported}"]
+    run(tmp_path / "run", *settings)
+    told = capsys.readouterr().out
+    assert "fresh here" not in told
+    first = read_lines(tmp_path / "run" / "metrics.jsonl")[0]
+    assert np.isfinite(first["loss"])
+    params = pretrained.parameters(pretrained.load(exported))
+    assert f"init_from: {len(params)} parameters taken" in told
+
+
+def test_what_was_exported_scores_as_the_run_that_it_came_from(trained, tmp_path, run, capsys):
+    workdir, exported = trained
+    sizes = pretrained.sizes(exported)
+    keys = ("padding_place", "max_positions", "token_types")
+    settings = [*STEPS, *(f"model.{key}={sizes[key]}" for key in keys), f"init_from={exported}"]
+    run(workdir, *STEPS, "mode=evaluate")
+    run(tmp_path / "other", *settings, "mode=evaluate")
+    one, other = (json.loads((d / "result_validation.json").read_text()) for d in (workdir, tmp_path / "other"))
+    print(abs(one["loss"] - other["loss"]))
+    assert abs(one["loss"] - other["loss"]) < 1e-5
+
+
+def test_a_published_model_of_other_sizes_is_refused_with_every_key(trained, tmp_path, run):
+    _, exported = trained
+    with pytest.raises(InputError, match=r"token_types is 1 there and 0 here.*max_positions is 26 there and 24 here"):
+        run(tmp_path / "run", *STEPS, f"init_from={exported}")
+
+
+@pytest.mark.parity
+def test_transformers_reads_what_was_exported_and_answers_the_same(trained):
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    _, exported = trained
+    theirs, told = transformers.AutoModelForMaskedLM.from_pretrained(exported, output_loading_info=True)
+    assert not any(told.values()), told
+    tokenizer = transformers.AutoTokenizer.from_pretrained(exported)
+    given = tokenizer(["ban bal dor.", "fin"], padding=True, return_tensors="np")
+    model = pretrained.load(exported)
+    with torch.no_grad():
+        want = theirs.eval()(**{name: torch.from_numpy(array) for name, array in given.items()}).logits.numpy()
+    got = np.asarray(model(**{name: jnp.asarray(array) for name, array in given.items()}).logits)
+    real = given["attention_mask"] == 1
+    error = np.abs(got - want)[real].max() / want[real].std()
+    print(f"{error:.1e}")
+    assert error < 1e-4
