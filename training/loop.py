@@ -21,6 +21,7 @@ from training.clock import Clock
 from training.cluster import leader_first, leads
 from training.diagnosis import stopping_sentence
 from training.guard import make_watch
+from training.host_memory import let_go_if_short
 from training.journal import Journal
 from training.layers import layer_names
 from training.mesh import check_batch_size, check_model_fits, put_batch, put_whole, settled
@@ -182,6 +183,7 @@ def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoint
         profiler.after(step, state)
         if step == start + 1:
             jax.block_until_ready(state.step)
+            let_go_if_short()
             journal.speed(step, {"seconds_to_first_step": time.time() - run.started})
             clock.restart()
         clock.count(host_batch)

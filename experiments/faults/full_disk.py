@@ -4,11 +4,13 @@
 
 The work directory lies on a disk of its own in memory, mounted where only this process sees it (Linux with user
 namespaces, and `unshare` of util-linux). Each time, once some checkpoint is there, a file takes all but a random rest,
-less than a checkpoint needs; the run ends; the newest checkpoint is read back; the file is deleted and the same command
-started again. The end must equal that of a run that nobody disturbed, byte for byte.
+less than a checkpoint needs, and whatever is freed after that; the run ends; the newest checkpoint is read back; the
+file is deleted and the same command started again. The end must equal that of a run that nobody disturbed, byte for
+byte.
 """
 
 import argparse
+import contextlib
 import os
 import random
 import shutil
@@ -36,7 +38,11 @@ def filled_up(workdir: Path, log: Path, *, least: int, rest: int) -> dict[str, A
     while process.poll() is None and not any(step > least for step in stored_steps(workdir / "checkpoints")):
         time.sleep(0.01)
     with open(ballast, "wb") as file:
-        os.posix_fallocate(file.fileno(), 0, max(1, shutil.disk_usage(workdir).free - rest))
+        while process.poll() is None:  # again and again: the run deletes old checkpoints, which would give it space
+            taken, more = file.seek(0, os.SEEK_END), shutil.disk_usage(workdir).free - rest
+            with contextlib.suppress(OSError):  # the run was quicker
+                os.posix_fallocate(file.fileno(), taken, max(1, more))
+            time.sleep(0.01)
     status = process.wait()
     ballast.unlink()
     said = log.read_bytes()[before:].decode(errors="replace").splitlines()

@@ -81,7 +81,8 @@ def memory(rows: int) -> dict[str, dict[str, int]]:
         worker = Peer(Rows(rows), name)
         try:
             worker.ask("step")
-            results[name] = {key: worker.ask("step")[key] for key in ("planned", "peak_mib")}
+            told = worker.ask("step")
+            results[name] = {key: told[key] for key in ("planned", "peak_mib")}
         finally:
             worker.close()
     return results

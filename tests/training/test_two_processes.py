@@ -21,15 +21,22 @@ MESHES = {
     "tensor": ("mesh.data=1", "mesh.tensor=2"),
     "sequence": ("mesh.data=1", "mesh.sequence=2"),
 }
+MIXED = {  # two devices a process
+    "data and fsdp": ("mesh.data=2", "mesh.fsdp=2"),
+    "fsdp and tensor": ("mesh.data=1", "mesh.fsdp=2", "mesh.tensor=2"),
+    "data and sequence": ("mesh.data=2", "mesh.sequence=2"),
+    "tensor and sequence": ("mesh.data=1", "mesh.tensor=2", "mesh.sequence=2"),
+}
 MOST_SECONDS = 100
 
 
-def start(argv, *, processes):
-    """The processes, each with one device; the first answers on a free port."""
+def start(argv, *, processes, devices=1):
+    """The processes, each with so many devices; the first answers on a free port."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
     environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+    environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
     flags = [f"--config.cluster.address={address}", f"--config.cluster.processes={processes}"] if processes > 1 else []
     return [
         subprocess.Popen(
@@ -84,6 +91,15 @@ def test_two_processes_have_the_losses_of_one(mesh, alone, tmp_path, arguments):
     assert "window attention" not in nothing
     (first,) = json.loads((tmp_path / "run" / "environment.json").read_text())
     assert (first["processes"], len(first["devices"])) == (2, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mesh", MIXED)
+def test_two_processes_of_two_devices_have_the_losses_of_one(mesh, alone, tmp_path, arguments):
+    finish(arguments(tmp_path / "run", *MIXED[mesh]), processes=2, devices=2)
+    error = largest_difference(read_lines(tmp_path / "run" / "metrics.jsonl"), alone)
+    print(f"{mesh}: {error:.1e}")
+    assert error < 5e-6  # seen
 
 
 def test_a_run_moves_from_two_processes_to_one_and_back_and_sigterm_to_one_ends_both(alone, tmp_path, arguments):
