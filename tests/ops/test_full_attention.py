@@ -5,20 +5,22 @@ import pytest
 
 from ops.attention import dot_product_attention
 from ops.full_attention import full_attention
-from ops.masks import segment_mask
+from ops.masks import causal_mask, segment_mask
 
 
-@pytest.mark.parametrize(("length", "rate"), [(24, 0.0), (21, 0.4)])
-def test_values_and_gradients_are_those_of_the_dense_attention(length, rate):
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(("length", "rate"), [(24, 0.0), (21, 0.4), (65, 0.4), (7, 0.0)])
+def test_values_and_gradients_are_those_of_the_dense_attention(length, rate, causal):
     rng = np.random.default_rng(0)
     groups = np.sort(rng.integers(0, 3, (2, length)))
     how = {"dropout_rate": rate, "dropout_key": jax.random.key(1) if rate else None}
 
     @jax.jit
     def both(groups, up, *qkv):
+        seen = segment_mask(groups) & (causal_mask(length) if causal else True)
         roads = (
-            lambda *x: dot_product_attention(*x, mask=segment_mask(groups), **how),
-            lambda *x: full_attention(*x, groups=groups, block=8, **how),
+            lambda *x: dot_product_attention(*x, mask=seen, **how),
+            lambda *x: full_attention(*x, groups=groups, block=8, causal=causal, **how),
         )
         return [[out, *pull(up)] for out, pull in (jax.vjp(road, *qkv) for road in roads)]
 
