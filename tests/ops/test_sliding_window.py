@@ -341,7 +341,9 @@ def test_the_triton_kernels_compile_down_to_triton_without_a_gpu(rate, monkeypat
         return sliding_window_attention(q, k, v, window=100, implementation="triton", **how).sum()
 
     step = jax.jit(jax.grad(loss, argnums=(0, 1, 2)))
-    traced = step.trace(x, x, x, jax.ShapeDtypeStruct((2, 512), bool), key)
-    program = traced.lower(lowering_platforms=("cuda",)).as_text()
+    described = jax.sharding.AbstractDevice(device_kind="NVIDIA H100 80GB HBM3", num_cores=None, platform="cuda")
+    with jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), (), abstract_device=described)):
+        traced = step.trace(x, x, x, jax.ShapeDtypeStruct((2, 512), bool), key)
+        program = traced.lower(lowering_platforms=("cuda",)).as_text()
     for kernel in ("attend_kernel", "queries_kernel", "keys_kernel", "slots_kernel"):
         assert kernel in program
