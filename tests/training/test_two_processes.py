@@ -99,7 +99,7 @@ def test_two_processes_of_two_devices_have_the_losses_of_one(mesh, alone, tmp_pa
     finish(arguments(tmp_path / "run", *MIXED[mesh]), processes=2, devices=2)
     error = largest_difference(read_lines(tmp_path / "run" / "metrics.jsonl"), alone)
     print(f"{mesh}: {error:.1e}")
-    assert error < 5e-6  # seen
+    assert error < 5e-6  # seen 9e-7
 
 
 def test_a_run_moves_from_two_processes_to_one_and_back_and_sigterm_to_one_ends_both(alone, tmp_path, arguments):
