@@ -80,7 +80,9 @@ def shared_settings(cfg: TransformerConfig) -> dict[str, Any]:
     fixed = {"positions": "learned", "norm": "post", "activation": "gelu", "causal": False, "lora_rank": 0}
     for name, value in fixed.items():
         if getattr(cfg, name) != value:
-            raise InputError(f"a model with {name}={getattr(cfg, name)!r} is of none of the published families")
+            raise InputError(
+                f"a model with {name}={getattr(cfg, name)!r} is of none of the published families here: theirs is {value!r}"
+            )
     return {theirs: getattr(cfg, ours) for theirs, ours in SHARED.items()} | {"hidden_act": "gelu"}
 
 

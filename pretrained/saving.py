@@ -41,6 +41,7 @@ def save(
         raise InputError(f"{type(model).__name__} is no head of {chosen.model_type}")
     architecture = heads[type(model)]
     config: dict[str, Any] = {"model_type": chosen.model_type, "architectures": [architecture], "dtype": "float32"}
+    chosen.settings(model.encoder.cfg)  # refuses what no table could complete
     cfg, params = _completed(model.encoder.cfg, parameters(model), chosen, pad_token_id)
     config |= chosen.settings(cfg)
     if pad_token_id is not None:

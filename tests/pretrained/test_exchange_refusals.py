@@ -282,6 +282,8 @@ def test_only_models_of_a_published_family_are_saved(tmp_path):
         pretrained.save(MaskedLM(net, rngs=nnx.Rngs(0)), tmp_path / "a")
     with pytest.raises(InputError, match="norm='pre' is of none of the published families"):
         pretrained.save(masked_lm(norm="pre"), tmp_path / "b")
+    with pytest.raises(InputError, match="positions='rotary' is of none of the published families"):
+        pretrained.save(masked_lm(positions="rotary", padding_place=-1), tmp_path / "b", pad_token_id=1)
     with pytest.raises(InputError, match=r"lora_rank=2"):
         pretrained.save(masked_lm(lora_rank=2), tmp_path / "c")
 
