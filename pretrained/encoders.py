@@ -81,7 +81,7 @@ def shared_settings(cfg: TransformerConfig) -> dict[str, Any]:
     for name, value in fixed.items():
         if getattr(cfg, name) != value:
             raise InputError(
-                f"a model with {name}={getattr(cfg, name)!r} is of none of the published families here: theirs is {value!r}"
+                f"a model with {name}={getattr(cfg, name)!r} is of none of the published families: theirs is {value!r}"
             )
     return {theirs: getattr(cfg, ours) for theirs, ours in SHARED.items()} | {"hidden_act": "gelu"}
 
