@@ -18,10 +18,10 @@ from configs import command_line
 from errors import InputError, told_in_one_sentence
 from models import HEADS, MODELS
 from models.cost import step_flops
+from skeleton import Skeleton
 from tasks import TASKS, Share, load_tokenizer
 from training import cluster, forecast, loop, process, report, run_directory
 from training.mesh import entered, make_mesh, process_share
-from training.state import Skeleton
 from training.weights import check_complete, finished_source, starting_source
 
 

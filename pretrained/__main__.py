@@ -7,17 +7,17 @@ there, as `model name  shape  name in the files`.
 import argparse
 import dataclasses
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 
 from errors import InputError
 from layer_stacks import single_paths
 from models.config import TransformerConfig
 from pretrained import exchange
-from pretrained.files import read_config, stored_weights
+from skeleton import Skeleton
 
 LENGTHS = (128, 512, 4096)
 MIB = 2**20
@@ -25,26 +25,21 @@ MIB = 2**20
 
 def describe(directory: Path, *, lengths: tuple[int, ...] = LENGTHS) -> str:
     """Raises InputError for what `pretrained.load` refuses."""
-    config, stored = read_config(directory), stored_weights(directory)
-    family = exchange.family_of(config, directory)
-    architecture = exchange.asked_architecture(config, family, directory)
-    cfg = exchange.read_sizes(family, config, directory, stored)
-    build = exchange.builder(family, architecture, cfg, config)
-    shapes = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
-    flat = {".".join(map(str, path)): leaf for path, leaf in nnx.to_flat_state(nnx.state(shapes))}
-    names = exchange.pair(family, architecture, flat, stored, directory)
-    count = sum(leaf.size for leaf in flat.values())
-    kinds = sorted({each.dtype for each in stored.values()})
+    found = exchange.examined(directory)
+    shapes = found.skeleton.shapes
+    count, kinds = found.skeleton.parameter_count, sorted({each.dtype for each in found.stored.values()})
+    built = f"{found.family.heads[found.architecture].build.__name__} on {found.family.net.__name__}"
+    memory = ((length, _temporary(found.skeleton, length) / MIB) for length in _fitting(found.cfg, lengths))
     lines = [
-        f"{architecture} of the family {family.model_type}: here {type(shapes).__name__} on {family.net.__name__}",
+        f"{found.architecture} of the family {found.family.model_type}: here {built}",
         f"{count:,} parameters, {count * 4 / MIB:,.1f} MiB in float32; stored as {', '.join(kinds)}",
         "",
-        *(f"  model.{name} = {value!r}" for name, value in _told(cfg).items()),
+        *(f"  model.{name} = {value!r}" for name, value in _told(found.cfg).items()),
         "",
         "memory of a forward pass beside the weights, one row, as compiled for this machine",
-        *(f"  {length:>6,} tokens  {_temporary(shapes, length) / MIB:>8,.1f} MiB" for length in _fitting(cfg, lengths)),
+        *(f"  {length:>6,} tokens  {size:>8,.1f} MiB" for length, size in memory),
         "",
-        *_table(flat, names),
+        *_table(shapes, found.names),
     ]
     return "\n".join(lines)
 
@@ -62,17 +57,16 @@ def _fitting(cfg: TransformerConfig, lengths: tuple[int, ...]) -> list[int]:
     return [length for length in lengths if length < cfg.longest] + [cfg.longest]
 
 
-def _temporary(shapes: nnx.Module, length: int) -> int:
-    graph, state = nnx.split(shapes)
+def _temporary(skeleton: Skeleton, length: int) -> int:
     ids = jax.ShapeDtypeStruct((1, length), jnp.int32)
-    compiled = jax.jit(lambda state, ids: nnx.merge(graph, state)(ids)).lower(state, ids).compile()
+    compiled = jax.jit(lambda params, ids: skeleton.join(params)(ids)).lower(skeleton.shapes, ids).compile()
     return compiled.memory_analysis().temp_size_in_bytes
 
 
-def _table(flat: dict[str, nnx.Variable], names: dict[str, str]) -> list[str]:
+def _table(shapes: Mapping[str, jax.ShapeDtypeStruct], names: Mapping[str, str]) -> list[str]:
     rows = [
         (single, " x ".join(map(str, leaf.shape)), names[single])
-        for path, leaf in flat.items()
+        for path, leaf in shapes.items()
         for single in single_paths(path)
     ]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]

@@ -44,11 +44,11 @@ SHARED = {
 }
 REAL = ("dropout_rate", "attention_dropout_rate", "norm_epsilon")
 ONLY = {
-    "hidden_act": ("gelu",),
-    "position_embedding_type": ("absolute",),
-    "is_decoder": (False,),
-    "add_cross_attention": (False,),
-    "tie_word_embeddings": (True,),
+    "hidden_act": "gelu",
+    "position_embedding_type": "absolute",
+    "is_decoder": False,
+    "add_cross_attention": False,
+    "tie_word_embeddings": True,
 }
 """Settings that the nets here have one value of."""
 
@@ -65,9 +65,9 @@ def shared_sizes(config: Mapping[str, Any]) -> dict[str, Any]:
         kind, told = ((int, float), "a number") if ours in REAL else (int, "a whole number")
         if isinstance(config[name], bool) or not isinstance(config[name], kind):
             raise InputError(f"config.json: {name} must be {told}, got {config[name]!r}")
-    for name, values in ONLY.items():
-        if config.get(name, values[0]) not in values:
-            raise InputError(f"config.json: {name}={config[name]!r} is not supported, only {values[0]!r}")
+    for name, value in ONLY.items():
+        if config.get(name, value) != value:
+            raise InputError(f"config.json: {name}={config[name]!r} is not supported, only {value!r}")
     return {ours: float(config[theirs]) if ours in REAL else config[theirs] for theirs, ours in SHARED.items()}
 
 
@@ -125,9 +125,10 @@ def _longformer_settings(cfg: LongformerConfig) -> dict[str, Any]:
     return _roberta_settings(cfg) | {"attention_window": [2 * window for window in cfg.windows]}
 
 
-def _roberta_heads(name: str, prefix: str) -> dict[str, Head]:
-    """RoBERTa's, which the Longformer took over."""
-    return {
+def _as_roberta(name: str, **own: Any) -> Family:
+    """RoBERTa and what took over its heads."""
+    prefix = name.lower()
+    heads = {
         f"{name}Model": Head(Pooled, {"head.pool": "pooler.dense"}),
         f"{name}ForMaskedLM": Head(
             MaskedLM,
@@ -145,6 +146,8 @@ def _roberta_heads(name: str, prefix: str) -> dict[str, Head]:
         f"{name}ForTokenClassification": Head(TokenClassifier, {"output": "classifier"}, counts_classes=True),
         f"{name}ForQuestionAnswering": Head(SpanFinder, {"output": "qa_outputs"}),
     }
+    left_out = (rf"{prefix}\.pooler\..*", rf"({prefix}\.)?embeddings\.position_ids")
+    return Family(model_type=prefix, prefix=prefix, heads=heads, left_out=left_out, counts_places=True, **own)
 
 
 BERT = Family(
@@ -180,26 +183,8 @@ BERT = Family(
     settings=_bert_settings,
 )
 
-ROBERTA = Family(
-    model_type="roberta",
-    net=Transformer,
-    prefix="roberta",
-    modules=BODY,
-    heads=_roberta_heads("Roberta", "roberta"),
-    left_out=(r"roberta\.pooler\..*", r"(roberta\.)?embeddings\.position_ids"),
-    counts_places=True,
-    sizes=_roberta_sizes,
-    settings=_roberta_settings,
-)
+ROBERTA = _as_roberta("Roberta", net=Transformer, modules=BODY, sizes=_roberta_sizes, settings=_roberta_settings)
 
-LONGFORMER = Family(
-    model_type="longformer",
-    net=Longformer,
-    prefix="longformer",
-    modules=BODY | GLOBAL,
-    heads=_roberta_heads("Longformer", "longformer"),
-    left_out=(r"longformer\.pooler\..*", r"(longformer\.)?embeddings\.position_ids"),
-    counts_places=True,
-    sizes=_longformer_sizes,
-    settings=_longformer_settings,
+LONGFORMER = _as_roberta(
+    "Longformer", net=Longformer, modules=BODY | GLOBAL, sizes=_longformer_sizes, settings=_longformer_settings
 )

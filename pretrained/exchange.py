@@ -3,7 +3,8 @@
 import dataclasses
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,27 @@ from errors import InputError
 from layer_stacks import arranged, single_paths, stack_of
 from models.config import TransformerConfig
 from pretrained.encoders import BERT, LONGFORMER, ROBERTA
-from pretrained.family import Family
+from pretrained.family import Family, Head
 from pretrained.files import DTYPES, Stored, read_config, read_weights, stored_weights
+from skeleton import BuildModel, Skeleton
 
 FAMILIES = {family.model_type: family for family in (BERT, ROBERTA, LONGFORMER)}
 LARGEST = 2**31 - 1
 OLD_LEAVES = {"gamma": "weight", "beta": "bias"}  # of norms, in files of 2018 and 2019
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A directory whose config.json and headers agree with each other; no weight is read yet."""
+
+    family: Family
+    architecture: str
+    cfg: TransformerConfig
+    skeleton: Skeleton
+    stored: Mapping[str, Stored]
+    names: Mapping[str, str]  # theirs, as in the files, by single parameter of ours
 
 
 def load(directory: str | Path, *, architecture: str = "", **sizes: Any) -> nnx.Module:
@@ -35,82 +49,65 @@ def load(directory: str | Path, *, architecture: str = "", **sizes: Any) -> nnx.
       InputError: an unknown family, setting or architecture; files that cannot be read; or weights that are missing,
         too many, of other shapes, or there twice with different values, all of them named.
     """
-    directory = Path(directory)
-    config = read_config(directory)
-    family = family_of(config, directory)
-    architecture = architecture or asked_architecture(config, family, directory)
+    found = examined(Path(directory), architecture=architecture, **sizes)
+    params = arranged(_read(found.names, found.stored), found.skeleton.shapes)
+    return found.skeleton.join(params)
+
+
+def examined(directory: Path, *, architecture: str = "", **sizes: Any) -> Published:
+    """What `load` would read. Raises InputError as it does, but for damaged data."""
+    config, stored = read_config(directory), stored_weights(directory)
+    family = _family_of(config, directory)
+    architecture = architecture or _asked_architecture(config, family, directory)
     if architecture not in family.heads:
         raise InputError(f"{directory}: {architecture} is not one of {', '.join(family.heads)}")
-    stored = stored_weights(directory)
-    cfg = read_sizes(family, config, directory, stored, **sizes)
-    build = builder(family, architecture, cfg, config)
-    model = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
-    flat = parameters(model)
-    names = pair(family, architecture, flat, stored, directory)
-    return filled(model, arranged(_read(names, stored), flat))
-
-
-def parameters(model: nnx.Module) -> dict[str, Any]:
-    """Arrays, or shapes, by dotted path."""
-    return {".".join(map(str, path)): leaf.get_value() for path, leaf in nnx.to_flat_state(nnx.state(model))}
-
-
-def filled(shapes: nnx.Module, params: Mapping[str, jax.Array]) -> nnx.Module:
-    """The model of those shapes with the parameters given by path."""
-    graph, state = nnx.split(shapes)
-    leaves = [(path, leaf.replace(params[".".join(map(str, path))])) for path, leaf in nnx.to_flat_state(state)]
-    return nnx.merge(graph, nnx.from_flat_state(leaves))
+    try:
+        _refuse_far_too_large(config, weights=len(stored))
+        cfg = _changed(family.sizes(config), sizes)
+        skeleton = Skeleton(_builder(family.net, family.heads[architecture], cfg, config))
+    except InputError as error:
+        raise InputError(f"{directory}: {error}") from error
+    names = _paired(family, architecture, skeleton.shapes, stored, directory)
+    return Published(family, architecture, cfg, skeleton, stored, names)
 
 
 def holds(directory: str | Path) -> bool:
     """Whether it is a directory in transformers' format, sound or not."""
     try:
-        return "model_type" in read_config(Path(directory), code=True)
+        return "model_type" in read_config(Path(directory))
     except InputError:
         return False
 
 
 def sizes(directory: str | Path) -> dict[str, Any]:
-    """The net's sizes by the names of the model section of a recipe.
-
-    Raises:
-      InputError: as `load`, as far as config.json and the headers of the files tell.
-    """
-    directory = Path(directory)
-    config = read_config(directory)
-    family = family_of(config, directory)
-    cfg = read_sizes(family, config, directory, stored_weights(directory))
-    return {"name": family.net.__name__.lower()} | dataclasses.asdict(cfg)
+    """The net's sizes by the names of the model section of a recipe. Raises InputError as `examined`."""
+    found = examined(Path(directory))
+    return {"name": found.family.net.__name__.lower()} | dataclasses.asdict(found.cfg)
 
 
-def family_of(config: Mapping[str, Any], directory: Path) -> Family:
+def _family_of(config: Mapping[str, Any], directory: Path) -> Family:
+    if "auto_map" in config:
+        raise InputError(
+            f"{directory}: auto_map of config.json asks for Python code of that repository, which is never run here; "
+            "only models of the families listed by `python -m pretrained` can be read"
+        )
     name = config.get("model_type")
     if not isinstance(name, str) or name not in FAMILIES:
         raise InputError(f"{directory}: model_type {name!r} of config.json is not one of {', '.join(FAMILIES)}")
     return FAMILIES[name]
 
 
-def asked_architecture(config: Mapping[str, Any], family: Family, directory: Path) -> str:
+def _asked_architecture(config: Mapping[str, Any], family: Family, directory: Path) -> str:
     named = config.get("architectures") or [family.bare]
     if not isinstance(named, list) or len(named) != 1:
         raise InputError(f"{directory}: config.json must name one architecture, got {named!r}")
     return named[0]
 
 
-def read_sizes(
-    family: Family, config: Mapping[str, Any], directory: Path, stored: Mapping[str, Stored], **sizes: Any
-) -> TransformerConfig:
-    """The net's sizes; refused where the files cannot hold such a net, before anything of that size is made."""
-    try:
-        _refuse_far_too_large(config, weights=len(stored))
-        cfg = family.sizes(config)
-        unknown = sizes.keys() - {field.name for field in dataclasses.fields(cfg)}
-        if unknown:
-            raise InputError(f"{', '.join(sorted(unknown))} is no size of {type(cfg).__name__}")
-        cfg = dataclasses.replace(cfg, **sizes)
-    except (InputError, TypeError) as error:
-        raise InputError(f"{directory}: {error}") from error
-    return cfg
+def _changed(cfg: TransformerConfig, sizes: Mapping[str, Any]) -> TransformerConfig:
+    if unknown := sizes.keys() - {field.name for field in dataclasses.fields(cfg)}:
+        raise InputError(f"{', '.join(sorted(unknown))} is no size of {type(cfg).__name__}")
+    return dataclasses.replace(cfg, **sizes)
 
 
 def _refuse_far_too_large(config: Mapping[str, Any], *, weights: int) -> None:
@@ -122,22 +119,22 @@ def _refuse_far_too_large(config: Mapping[str, Any], *, weights: int) -> None:
         raise InputError(f"config.json has more layers than the files have weights: {config['num_hidden_layers']}")
 
 
-def builder(family: Family, architecture: str, cfg: TransformerConfig, config: Mapping[str, Any]):
-    """`build(rngs)`: the model with fresh weights."""
-    head = family.heads[architecture]
-    how: dict[str, Any] = {}
-    if head.counts_classes:
-        dropout_rate = config.get("classifier_dropout")
-        how["dropout_rate"] = cfg.dropout_rate if dropout_rate is None else float(dropout_rate)
-        how["classes"] = len(config.get("id2label") or {0: 0, 1: 1})
-
-    def build(rngs: nnx.Rngs) -> nnx.Module:
-        return head.build(family.net(cfg, rngs=rngs), **how, rngs=rngs)
-
-    return build
+def _builder(net: type, head: Head, cfg: TransformerConfig, config: Mapping[str, Any]) -> BuildModel:
+    how = _classes(config, cfg) if head.counts_classes else {}
+    return lambda rngs: head.build(net(cfg, rngs=rngs), **how, rngs=rngs)
 
 
-def pair(
+def _classes(config: Mapping[str, Any], cfg: TransformerConfig) -> dict[str, Any]:
+    names, rate = config.get("id2label", {"0": "", "1": ""}), config.get("classifier_dropout")
+    rate = cfg.dropout_rate if rate is None else rate
+    if not isinstance(names, dict):
+        raise InputError(f"config.json: id2label must name the classes, got {names!r}")
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
+        raise InputError(f"config.json: classifier_dropout must be a number of at least 0 and below 1, got {rate!r}")
+    return {"classes": len(names), "dropout_rate": float(rate)}
+
+
+def _paired(
     family: Family, architecture: str, flat: Mapping[str, Any], stored: Mapping[str, Stored], directory: Path
 ) -> dict[str, str]:
     """Their name, as it stands in the files, of each single parameter of ours.
@@ -145,7 +142,7 @@ def pair(
     Raises:
       InputError: names everything that does not fit.
     """
-    there = {_current(name, family, architecture, stored): name for name in stored}
+    there = {_current(name, family, architecture): name for name in stored}
     wanted = _wanted(family, architecture, flat)
     head, problems = family.heads[architecture], []
     for name, (_, shape) in wanted.items():
@@ -160,9 +157,7 @@ def pair(
     left_out = [name for name in spare if any(re.fullmatch(rule, name) for rule in family.left_out)]
     problems += [f"{name} belongs to no part of {architecture}" for name in spare if name not in left_out]
     if len(there) != len(stored):
-        problems += [
-            f"{name} is there twice" for name in stored if there[_current(name, family, architecture, stored)] != name
-        ]
+        problems += [f"{name} is there twice" for name in stored if there[_current(name, family, architecture)] != name]
     if problems:
         raise InputError(f"{directory} does not hold a {architecture}: {'; '.join(problems)}")
     _check_repeated({there[name]: there[first] for name, first in head.repeated.items() if name in there}, stored)
@@ -182,7 +177,7 @@ def _wanted(family: Family, architecture: str, flat: Mapping[str, Any]) -> dict[
     return found
 
 
-def _current(name: str, family: Family, architecture: str, stored: Iterable[str]) -> str:
+def _current(name: str, family: Family, architecture: str) -> str:
     """The name as transformers writes it now, for this architecture."""
     module, _, leaf = name.rpartition(".")
     name = f"{module}.{OLD_LEAVES.get(leaf, leaf)}"

@@ -30,19 +30,9 @@ class Stored:
     dtype: str  # safetensors' word for it
 
 
-def read_config(directory: Path, *, code: bool = False) -> dict[str, Any]:
-    """What config.json says, even if it asks for `code` where only its name matters.
-
-    Raises:
-      InputError: there is none, it is no JSON object, or it asks for code of its own.
-    """
-    config = _read_json(directory / CONFIG)
-    if "auto_map" in config and not code:
-        raise InputError(
-            f"{directory / CONFIG}: auto_map asks for Python code of that repository, which is never run here; only "
-            "models of the families listed by `python -m pretrained` can be read"
-        )
-    return config
+def read_config(directory: Path) -> dict[str, Any]:
+    """What config.json says. Raises InputError where there is none, or it is no JSON object."""
+    return _read_json(directory / CONFIG)
 
 
 def stored_weights(directory: Path) -> dict[str, Stored]:

@@ -15,8 +15,9 @@ from errors import InputError
 from models.config import LongformerConfig
 from models.longformer import Longformer
 from models.transformer import Transformer
-from pretrained.exchange import filled, load, parameters
+from pretrained.exchange import load
 from pretrained.saving import save
+from skeleton import Skeleton, parameters
 
 TOKENIZER = (
     "tokenizer.json",
@@ -53,14 +54,15 @@ def roberta_to_longformer(
         max_global_tokens=max_global_tokens,
     )
 
-    net = nnx.eval_shape(lambda: Longformer(longer, rngs=nnx.Rngs(0)))
-    graph, state = nnx.split(model)  # a copy whose encoder can be taken out
-    other = nnx.merge(graph, state)
-    other.encoder = net
-    params = parameters(model)
+    def build(rngs: nnx.Rngs) -> nnx.Module:
+        other = nnx.clone(model)  # whose head stays as it is
+        other.encoder = Longformer(longer, rngs=rngs)
+        return other
+
+    skeleton, params = Skeleton(build), parameters(model)
     table = "encoder.embeddings.position.embedding"
     params[table] = tiled(params[table], first=cfg.padding_place + 1, rows=longer.max_positions)
-    return filled(other, {path: params[path.replace("_global.", ".")] for path in parameters(other)})
+    return skeleton.join({path: params[path.replace("_global.", ".")] for path in skeleton.shapes})
 
 
 def tiled(table: Float[Array, "P D"], *, first: int, rows: int) -> Float[Array, "Q D"]:

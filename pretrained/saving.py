@@ -12,9 +12,10 @@ from flax import nnx
 from errors import InputError
 from layer_stacks import single_paths, stack_of
 from models.config import TransformerConfig
-from pretrained.exchange import FAMILIES, parameters, turned
+from pretrained.exchange import FAMILIES, turned
 from pretrained.family import Family
 from pretrained.files import write
+from skeleton import parameters
 
 SHARD_BYTES = 5_000_000_000  # as transformers cuts them
 
@@ -51,9 +52,10 @@ def save(
         for single, part in zip(single_paths(name), value if stack_of(name) else [value], strict=True):
             weights[chosen.counterpart(single, architecture)] = np.ascontiguousarray(turned(single, np.asarray(part)))
     if chosen.heads[architecture].counts_classes:
-        classes = weights[_class_weight(chosen, architecture)].shape[0]
-        labels = {str(number): f"LABEL_{number}" for number in range(classes)}
+        head = getattr(model, "head", model)
+        labels = {str(number): f"LABEL_{number}" for number in range(head.output.kernel.shape[-1])}
         config |= {"id2label": labels, "label2id": {name: int(number) for number, name in labels.items()}}
+        config["classifier_dropout"] = head.rate
     write(Path(directory), config, weights, shard_bytes=shard_bytes)
 
 
@@ -86,8 +88,3 @@ def _family_like(model: nnx.Module) -> Family:
     if len(fits) != 1:
         raise InputError(f"a {type(model.encoder).__name__} is of no family here: {', '.join(FAMILIES)}")
     return fits[0]
-
-
-def _class_weight(family: Family, architecture: str) -> str:
-    modules = family.heads[architecture].modules
-    return f"{modules.get('head.output') or modules['output']}.weight"

@@ -10,15 +10,16 @@ ALLOWED = {
     "errors": set(),
     "mesh_axes": set(),
     "layer_stacks": set(),
+    "skeleton": {"layer_stacks"},
     "ops": {"errors", "mesh_axes"},
     "data": {"errors"},
     "metrics": {"errors"},
     "models": {"errors", "layer_stacks", "ops"},
-    "pretrained": {"errors", "layer_stacks", "models", "ops"},
+    "pretrained": {"errors", "layer_stacks", "models", "ops", "skeleton"},
     "tasks": {"errors", "ops", "data", "metrics"},
-    "training": {"errors", "layer_stacks", "mesh_axes", "tasks.task"},
+    "training": {"errors", "layer_stacks", "mesh_axes", "skeleton", "tasks.task"},
     "configs": {"errors"},
-    "train": {"errors", "configs", "models", "pretrained", "tasks", "training"},
+    "train": {"errors", "configs", "models", "pretrained", "skeleton", "tasks", "training"},
 }
 FLOORS = [name for name in ALLOWED if (ROOT / name).is_dir()]
 

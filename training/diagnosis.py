@@ -10,9 +10,10 @@ import numpy as np
 from flax import nnx
 
 from layer_stacks import arranged
+from skeleton import Skeleton
 from tasks.task import Task
 from training.guard import Watch
-from training.state import Skeleton, TrainState
+from training.state import TrainState
 from training.step import loss_of, step_key
 
 Device = Mapping[str, jax.Array]

@@ -39,7 +39,8 @@ def let_go_if_short() -> bool:
     """After `keep_pages`: hands pages back from now on if as many as the process holds would not fit a second time.
 
     A block of most of the memory, once freed, may be cut into by a small one; the next then finds no room but above it.
-    A step of 11.6 GiB was seen to grow to 24. To be called after the first step; says so on standard error.
+    A step for which 11.4 GiB were planned was seen to grow to 23. To be called after the first step; says so on
+    standard error.
     """
     global _kept
     held, left = psutil.Process().memory_info().rss, psutil.virtual_memory().available

@@ -15,6 +15,7 @@ from jax.sharding import PartitionSpec as P
 
 import mesh_axes
 from errors import InputError
+from skeleton import Skeleton
 from tasks.task import Answer, Batch, Task
 from training.checkpoint import Checkpoints, check_disk_space
 from training.clock import Clock
@@ -31,7 +32,7 @@ from training.plan import make_plan
 from training.profiler import Profiler, profiled_steps
 from training.restore import Restored, restore_newest
 from training.sharding import shardings
-from training.state import Skeleton, TrainState, initial_state, transfer
+from training.state import TrainState, initial_state, transfer
 from training.step import empty_tally, make_answer, make_evaluate, make_train_step
 from training.tally import line_values
 from training.weights import Given

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import psutil
 
+from errors import InputError
 from training import forecast
 from training.about import from_best_to_worst
 from training.cluster import leads
@@ -126,6 +127,8 @@ def _command(mode: str) -> str:
 
 def export(run: Run, params: dict[str, jax.Array], save: Callable[..., None]) -> None:
     """Writes the model in transformers' format, its tokenizer beside it, and says where."""
+    if jax.process_count() > 1:
+        raise InputError("mode=export writes what one process holds: leave cluster.address empty")
     place, tokenizer = run.directory / "exported", run.task.tokenizer
     save(run.skeleton.join(params), place, pad_token_id=tokenizer.pad_id)
     tokenizer.save(place)

@@ -1,20 +1,17 @@
 """Everything that a run carries from one optimizer step to the next."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from flax import nnx
 
 from errors import InputError
-from layer_stacks import write_out
+from skeleton import Skeleton
 from training.guard import Guard, fresh_guard
 from training.optimizer import Optimizer
-
-BuildModel = Callable[[nnx.Rngs], nnx.Module]
 
 
 @jax.tree_util.register_dataclass
@@ -34,41 +31,6 @@ class TrainState:
     def weights(self) -> dict[str, jax.Array]:
         """What evaluation, prediction and samples use: the averages where they are kept, else the parameters."""
         return self.params | self.ema
-
-
-class Skeleton:
-    """A model without its parameters: joins a flat dict of them back into an `nnx.Module` inside a traced function."""
-
-    def __init__(self, build_model: BuildModel):
-        self._build = build_model
-        self._graph, shapes = nnx.split(nnx.eval_shape(lambda: build_model(nnx.Rngs(0))))
-        self._paths = {".".join(map(str, path)): path for path, _ in nnx.to_flat_state(shapes)}
-        self.shapes = {
-            ".".join(map(str, path)): jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
-            for path, leaf in nnx.to_flat_state(shapes)
-        }
-
-    def written_out(self) -> "Skeleton":
-        """The same model with a module, and parameters, for each layer where stacks of them are scanned."""
-        return Skeleton(lambda rngs: write_out(self._build(rngs)))
-
-    def join(self, params: Mapping[str, jax.Array]) -> nnx.Module:
-        nested: dict[Any, Any] = {}
-        for name, path in self._paths.items():
-            branch = nested
-            for part in path[:-1]:
-                branch = branch.setdefault(part, {})
-            branch[path[-1]] = params[name]
-        return nnx.merge(self._graph, nested)
-
-    def initial(self, key: jax.Array) -> dict[str, jax.Array]:
-        """Fresh parameters; pure, so it may be compiled with the shardings wanted of its result."""
-        state = nnx.state(self._build(nnx.Rngs(key)))
-        return {".".join(map(str, path)): leaf[...] for path, leaf in nnx.to_flat_state(state)}
-
-    @property
-    def parameter_count(self) -> int:
-        return sum(leaf.size for leaf in self.shapes.values())
 
 
 def initial_state(

@@ -10,13 +10,14 @@ import optax
 from flax import nnx
 from jax.sharding import Mesh
 
+from skeleton import Skeleton
 from tasks.task import Task
 from training.guard import Watch, judge
 from training.layers import layer_names, layer_norms
 from training.mesh import replicated
 from training.optimizer import Optimizer
 from training.sharding import shardings
-from training.state import Skeleton, TrainState
+from training.state import TrainState
 
 Device = dict[str, jax.Array]
 

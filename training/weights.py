@@ -11,10 +11,11 @@ from jax.sharding import Mesh
 
 from errors import InputError
 from layer_stacks import arranged
+from skeleton import Skeleton, parameters
 from training.mesh import replicated
 from training.restore import restore_best
 from training.run_directory import has_checkpoint, read_config
-from training.state import Skeleton, transfer
+from training.state import transfer
 
 SIZES = (
     "name",
@@ -60,9 +61,6 @@ class Published(Protocol):
     def load(self, directory: Path) -> Any:
         """The model."""
 
-    def parameters(self, model: Any) -> dict[str, jax.Array]:
-        """By dotted path."""
-
 
 @dataclass(frozen=True)
 class PublishedSource:
@@ -77,7 +75,7 @@ class PublishedSource:
 
     def load(self, mesh: Mesh, *, like: Iterable[str]) -> Given:
         """As `Source.load`; no step was made here."""
-        params = self.published.parameters(self.published.load(self.directory))
+        params = parameters(self.published.load(self.directory))
         return Given(arranged(jax.device_put(params, replicated(mesh)), like), 0, self.directory)
 
 

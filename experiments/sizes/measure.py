@@ -19,10 +19,11 @@ from models import HEADS, MODELS
 from models.config import TransformerConfig
 from models.cost import TRAINING, masked_lm_flops
 from ops.losses import cross_entropy_sums
+from skeleton import Skeleton
 from tasks.inputs import encoder_inputs
 from training.mesh import ONE_DEVICE, make_mesh, put_batch, replicated
 from training.optimizer import make_optimizer, make_schedule
-from training.state import Skeleton, initial_state
+from training.state import initial_state
 from training.step import empty_tally, make_train_step
 
 LENGTHS = (512, 1024, 4096, 16384)  # tokens

@@ -153,20 +153,21 @@ def compile_time_table(report: dict[str, Any]) -> str:
 def loop_table(report: dict[str, Any]) -> str:
     """A row for each form. "added" is formed within each pair of blocks; saving adds to what the loop adds."""
     header = ("form", "ms/step: median (least to most)", "the step alone, ms", "added, %", "of it by saving, %")
-    rows, of_the_loop = [], 0.0
+    added = {
+        form: [100 * (a / b - 1) for a, b in zip(seconds["loop"], seconds["alone"], strict=True)]
+        for form, seconds in report["seconds"].items()
+    }
+    of_the_loop, *_ = map(statistics.median, added.values())
+    rows = []
     for form, seconds in report["seconds"].items():
         step, alone = ([1e3 * each / report["block"] for each in seconds[kind]] for kind in ("loop", "alone"))
-        added = [100 * (a / b - 1) for a, b in zip(step, alone, strict=True)]
-        saving = statistics.median(added) - of_the_loop
-        asked, verdict = report["asked"].get(form), ""
-        if asked:
-            verdict = f", {'keeps' if saving <= 100 * asked else 'exceeds'} {100 * asked:g}"
-        first = not rows
-        of_the_loop = statistics.median(added) if first else of_the_loop
-        told = (
-            (spread(added, digits=1) + verdict, "-") if first else (spread(added, digits=1), f"{saving:.1f}{verdict}")
-        )
-        rows.append((form, spread(step, digits=1), spread(alone, digits=1), *told))
+        saving = statistics.median(added[form]) - of_the_loop
+        plain, limit = not rows, report["asked"].get(form)
+        kept = (of_the_loop if plain else saving) <= 100 * (limit or 0)
+        verdict = f", {'keeps' if kept else 'exceeds'} {100 * limit:g}" if limit else ""
+        told = ("", f"{saving:.1f}{verdict}") if not plain else (verdict, "-")
+        row = (spread(step, digits=1), spread(alone, digits=1), spread(added[form], digits=1) + told[0], told[1])
+        rows.append((form, *row))
     return f"{origin(report)}\n{markdown(header, rows)}"
 
 

@@ -14,8 +14,9 @@ from safetensors.numpy import load_file, save_file
 import pretrained
 from errors import InputError
 from models import Longformer, LongformerConfig, MaskedLM, Transformer, TransformerConfig
-from pretrained import exchange, files
+from pretrained import files
 from pretrained.__main__ import describe
+from skeleton import parameters
 
 SIZES = {"vocab_size": 40, "width": 12, "depth": 2, "heads": 2, "mlp_width": 16, "max_positions": 20}
 
@@ -58,7 +59,7 @@ def test_what_is_saved_is_loaded(saved):
 
 def test_layers_may_be_stacked_on_either_side(saved, tmp_path):
     stacked = pretrained.load(saved, scan=True)
-    assert any("0-1" in name for name in exchange.parameters(stacked))
+    assert any("0-1" in name for name in parameters(stacked))
     pretrained.save(stacked, tmp_path / "again")
     assert equal(pretrained.load(tmp_path / "again"), masked_lm())
 
@@ -143,6 +144,8 @@ def test_norms_of_old_files_are_known(copy):
         ({"layer_norm_eps": "x"}, "layer_norm_eps must be a number"),
         ({"hidden_dropout_prob": None}, "hidden_dropout_prob must be a number"),
         ({"pad_token_id": None}, "pad_token_id must be a token's id"),
+        ({"architectures": ["RobertaForTokenClassification"], "id2label": 3}, "id2label must name the classes, got 3"),
+        ({"architectures": ["RobertaForTokenClassification"], "classifier_dropout": "x"}, "classifier_dropout must be"),
         ({"vocab_size": 41}, r"word_embeddings.weight has shape \(40, 12\)"),
     ],
 )

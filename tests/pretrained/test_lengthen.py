@@ -10,6 +10,7 @@ import pretrained
 from errors import InputError
 from models import MaskedLM, SequenceClassifier, Transformer, TransformerConfig
 from pretrained.lengthen import roberta_to_longformer, tiled
+from skeleton import parameters
 
 SIZES = {"vocab_size": 40, "width": 12, "depth": 2, "heads": 2, "mlp_width": 16, "max_positions": 22, "token_types": 1}
 
@@ -58,8 +59,8 @@ def test_places_are_tiled_and_those_that_no_text_uses_stay_alone():
 
 def test_projections_of_global_tokens_begin_as_those_of_the_others():
     before = roberta()
-    after = pretrained.parameters(roberta_to_longformer(before, windows=(4,), max_positions=64))
-    for name, value in pretrained.parameters(before).items():
+    after = parameters(roberta_to_longformer(before, windows=(4,), max_positions=64))
+    for name, value in parameters(before).items():
         if ".query." in name or ".key." in name or ".value." in name:
             head, _, leaf = name.rpartition(".")
             assert (after[f"{head}_global.{leaf}"] == value).all()

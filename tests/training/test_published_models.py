@@ -8,6 +8,7 @@ import pytest
 
 import pretrained
 from errors import InputError
+from skeleton import parameters
 from tests.training.conftest import read_lines
 
 STEPS = (
@@ -39,7 +40,7 @@ def test_a_run_starts_from_a_directory_in_transformers_format(trained, tmp_path,
     assert "fresh here" not in told
     first = read_lines(tmp_path / "run" / "metrics.jsonl")[0]
     assert np.isfinite(first["loss"])
-    params = pretrained.parameters(pretrained.load(exported))
+    params = parameters(pretrained.load(exported))
     assert f"init_from: {len(params)} parameters taken" in told
 
 

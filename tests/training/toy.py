@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from skeleton import Skeleton
 from training.guard import Watch
 from training.mesh import ONE_DEVICE, make_mesh, put_batch
 from training.optimizer import make_optimizer, make_schedule
-from training.state import Skeleton, initial_state
+from training.state import initial_state
 from training.step import empty_tally, make_train_step
 
 ROWS, PARTS = 4, 2
