@@ -63,11 +63,12 @@ def write_out(model: nnx.Module) -> nnx.Module:
     for _, module in nnx.iter_graph(model):
         for name, value in list(vars(module).items()) if isinstance(module, nnx.Module) else []:
             if isinstance(value, nnx.Dict) and all(STACKED.match(f"layers.{key}") for key in value):
-                setattr(module, name, nnx.List([layer for stack in value.values() for layer in _taken_apart(stack)]))
+                setattr(module, name, nnx.List([layer for stack in value.values() for layer in taken_apart(stack)]))
     return model
 
 
-def _taken_apart(stack: nnx.Module) -> list[nnx.Module]:
+def taken_apart(stack: nnx.Module) -> list[nnx.Module]:
+    """A module for each layer of a stack, bottom layer first."""
     graph, state = nnx.split(stack)
     depth = len(jax.tree.leaves(state)[0])
     return [nnx.merge(graph, jax.tree.map(lambda array: array[number], state)) for number in range(depth)]  # noqa: B023

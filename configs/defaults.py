@@ -36,16 +36,29 @@ def get_config() -> ConfigDict:
 
 def _model() -> ConfigDict:
     model = ConfigDict()
-    model.name = "longformer"  # transformer | longformer
+    model.name = "longformer"  # transformer | longformer | alternating (windows, 0 = sees all: ModernBERT)
     model.width = 128  # D, size of a token's vector
     model.depth = 4  # number of layers
     model.heads = 4  # H, attention heads; width must be a multiple
     model.mlp_width = 512  # F, hidden size of the feed-forward part
-    model.positions = "learned"  # learned | sinusoidal | rotary
+    model.key_width = 0  # K, size of a token's key in one head; 0 = width / heads
+    model.embedding_width = 0  # size of a token in the tables of words, places and types; 0 = width (ALBERT: 128)
+    model.layer_order = ()  # which distinct layer comes at each turn, (0, 0, 0, 0) = one shared; () = each once
+    model.positions = "learned"  # learned | sinusoidal | rotary | relative (transformer)
     model.max_positions = 1024  # longest sequence that learned positions can number, tokens
     model.padding_place = -1  # place of padding, real tokens counted from the next (RoBERTa: 1); -1 = places of the row
+    model.counted_places = True  # with a padding_place: places count real tokens only; BART counts padding too
+    model.rotary_base = 10_000.0  # rotary positions: the longest wavelength is 2 pi times it, tokens
+    model.window_rotary_base = 10_000.0  # likewise in the layers with a window (alternating)
+    model.relative_buckets = 32  # relative positions: numbers for each head
+    model.relative_distance = 128  # tokens; pairs farther apart share a number
     model.norm = "post"  # post (BERT, RoBERTa) | pre
-    model.activation = "gelu"  # gelu | geglu
+    model.norm_kind = "layer"  # layer | rms (no mean, no bias: T5)
+    model.embedding_norm = False  # pre-norm nets: norm the embeddings, in place of the first attention's (ModernBERT)
+    model.biases = True  # of maps and norms
+    model.scaled_words = False  # words are multiplied by sqrt(width) before places are added
+    model.scaled_scores = True  # attention scores are divided by sqrt(K); T5's are not
+    model.activation = "gelu"  # gelu | gelu_tanh | relu | geglu | geglu_tanh
     model.token_types = 0  # number of token types (BERT has 2); 0 = no such embedding
     model.dropout_rate = 0.1  # on embeddings and on each residual branch
     model.attention_dropout_rate = 0.1  # on attention probabilities
@@ -56,10 +69,10 @@ def _model() -> ConfigDict:
     model.lora_rank = 0  # rank of the low-rank adaptations (LoRA); 0 = none
     model.lora_alpha = 16.0  # they are multiplied by lora_alpha / lora_rank
     model.lora_maps = ("query", "value", "query_global", "value_global")  # the maps of each layer that are adapted
-    model.windows = (64,)  # W, tokens seen on each side, bottom layer first; one value serves all layers (longformer)
+    model.windows = (64,)  # W, tokens seen on each side, bottom layer first; one for all (longformer, alternating)
     model.dilations = (1,)  # tokens from one seen key to the next, likewise; 1 = no gaps (longformer)
     model.causal = False  # a token sees none after it
-    model.implementation = "auto"  # program of the window attention: auto | those of ops/backends.py (longformer)
+    model.implementation = "auto"  # program of the windows: auto | those of ops/backends.py (longformer, alternating)
     model.max_global_tokens = 1  # G, most global tokens an example may have (longformer)
     return model
 

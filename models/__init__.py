@@ -1,6 +1,7 @@
 """Nets in Flax NNX: parts, encoders made of them, and heads. A net knows nothing of data, losses, files or flags."""
 
-from models.config import LongformerConfig, TransformerConfig
+from models.alternating import Alternating
+from models.config import AlternatingConfig, LongformerConfig, TransformerConfig
 from models.heads import MaskedLM, SequenceClassifier
 from models.longformer import Longformer
 from models.transformer import Transformer
@@ -8,6 +9,7 @@ from models.transformer import Transformer
 MODELS = {
     "transformer": (TransformerConfig, Transformer),
     "longformer": (LongformerConfig, Longformer),
+    "alternating": (AlternatingConfig, Alternating),
 }
 
 HEADS = {
@@ -18,6 +20,8 @@ HEADS = {
 __all__ = [
     "HEADS",
     "MODELS",
+    "Alternating",
+    "AlternatingConfig",
     "Longformer",
     "LongformerConfig",
     "MaskedLM",

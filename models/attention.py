@@ -1,124 +1,125 @@
-"""Self-attention with its projections: dense, and the Longformer's."""
+"""Attention over all pairs of tokens: of a text to itself, and of one that is written to one that was read."""
 
 from typing import NamedTuple
 
+import jax
 from flax import nnx
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from models.config import LongformerConfig, TransformerConfig
-from models.global_queries import global_queries
-from models.layers import dense, split_key
-from ops.attention import dot_product_attention
-from ops.distributed import context_mesh, global_attention, put_rows, sliding_window_attention, take_rows
+from models.config import TransformerConfig
+from models.layers import dense
+from ops.attention import attention_weights, dot_product_attention
 from ops.full_attention import full_attention
-from ops.global_tokens import GlobalTokens
+from ops.masks import causal_mask, segment_mask
 from ops.positions import rotary
-from ops.window import Window
 
 
 class FullView(NamedTuple):
-    """What a token may see. `places`: where each stands, if positions are rotary.
+    """What a token may see. `places`: where each stands, if positions are rotary; `bias`: of scores, if relative.
 
     `groups` serves long rows, whose mask of all pairs would not fit: 0 hides a token, equal numbers may see each other.
-    Short rows leave it out and have a `mask`, or None: everything.
+    Short rows leave it out and have a `mask`, or None: everything. `slot`: where a cache takes the tokens in.
     """
 
-    mask: Bool[Array, "#B #T S"] | None
-    groups: Int[Array, "B S"] | None
-    places: Int[Array, "B S"] | None
+    mask: Bool[Array, "#B #T S"] | None = None
+    groups: Int[Array, "B S"] | None = None
+    places: Int[Array, "B S"] | None = None
+    bias: Float[Array, "1 H T S"] | None = None
+    slot: Int[Array, ""] | None = None
 
 
-class LongformerView(NamedTuple):
-    """`groups` and `places` are as in FullView; `tokens`: the global ones."""
+class KeyValues(NamedTuple):
+    """The keys and values of C tokens, for those that come after them."""
 
-    groups: Int[Array, "B S"]
-    tokens: GlobalTokens | None
-    places: Int[Array, "B S"] | None
+    k: Float[Array, "*L B C H K"]
+    v: Float[Array, "*L B C H K"]
 
 
-class SelfAttention(nnx.Module):
+class Projections(nnx.Module):
+    """The four maps of an attention: D to H * K three times, and back."""
+
+    def __init__(self, cfg: TransformerConfig, *, rngs: nnx.Rngs):
+        inner = cfg.heads * cfg.head_width
+        self.query = dense(cfg, cfg.width, inner, rngs=rngs, name="query")
+        self.key = dense(cfg, cfg.width, inner, rngs=rngs, name="key")
+        self.value = dense(cfg, cfg.width, inner, rngs=rngs, name="value")
+        self.output = dense(cfg, inner, cfg.width, rngs=rngs, name="output")
+        self.heads = cfg.heads
+        self.rate = cfg.attention_dropout_rate
+        self.scale = None if cfg.scaled_scores else 1.0
+        self.rotary_base = cfg.rotary_base
+
+    def projected(
+        self, x: Float[Array, "B S D"], places: Int[Array, "B S"] | None
+    ) -> tuple[Float[Array, "B S H K"], Float[Array, "B S H K"], Float[Array, "B S H K"]]:
+        """Queries, keys and values; the first two turned by their places, if these are given."""
+        q, k, v = (split_heads(project(x), self.heads) for project in (self.query, self.key, self.value))
+        if places is None:
+            return q, k, v
+        return rotary(q, places, base=self.rotary_base), rotary(k, places, base=self.rotary_base), v
+
+
+class SelfAttention(Projections):
     """`output(softmax(q k^T / sqrt(K)) v)` over all pairs of tokens.
 
     Source: Vaswani et al. 2017, section 3.2.
     """
 
     def __init__(self, cfg: TransformerConfig, *, rngs: nnx.Rngs):
-        self.query = dense(cfg, cfg.width, cfg.width, rngs=rngs, name="query")
-        self.key = dense(cfg, cfg.width, cfg.width, rngs=rngs, name="key")
-        self.value = dense(cfg, cfg.width, cfg.width, rngs=rngs, name="value")
-        self.output = dense(cfg, cfg.width, cfg.width, rngs=rngs, name="output")
-        self.heads = cfg.heads
+        super().__init__(cfg, rngs=rngs)
         self.causal = cfg.causal
-        self.rate = cfg.attention_dropout_rate
-
-    def __call__(self, x: Float[Array, "B S D"], view: FullView, key: Array | None = None) -> Float[Array, "B S D"]:
-        q, k, v = (split_heads(project(x), self.heads) for project in (self.query, self.key, self.value))
-        q, k = placed(q, view.places), placed(k, view.places)
-        how = {"dropout_rate": self.rate, "dropout_key": key}
-        if view.groups is None:
-            return self.output(join_heads(dot_product_attention(q, k, v, mask=view.mask, **how)))
-        return self.output(join_heads(full_attention(q, k, v, groups=view.groups, causal=self.causal, **how)))
-
-
-class LongformerSelfAttention(nnx.Module):
-    """Each token sees its window and the global tokens; a global token sees all, through projections of its own.
-
-    Every key counts once, also a global key inside the window. Without global tokens the second projections rest.
-
-    Source: Beltagy et al. 2020, section 3.1.
-    """
-
-    def __init__(self, cfg: LongformerConfig, window: Window, *, rngs: nnx.Rngs):
-        self.query = dense(cfg, cfg.width, cfg.width, rngs=rngs, name="query")
-        self.key = dense(cfg, cfg.width, cfg.width, rngs=rngs, name="key")
-        self.value = dense(cfg, cfg.width, cfg.width, rngs=rngs, name="value")
-        self.query_global = dense(cfg, cfg.width, cfg.width, rngs=rngs, name="query_global")
-        self.key_global = dense(cfg, cfg.width, cfg.width, rngs=rngs, name="key_global")
-        self.value_global = dense(cfg, cfg.width, cfg.width, rngs=rngs, name="value_global")
-        self.output = dense(cfg, cfg.width, cfg.width, rngs=rngs, name="output")
-        self.heads = cfg.heads
-        self.window = window
-        self.implementation = cfg.implementation
-        self.rate = cfg.attention_dropout_rate
 
     def __call__(
-        self, x: Float[Array, "B S D"], view: LongformerView, key: Array | None = None
-    ) -> Float[Array, "B S D"]:
-        near_key, far_key = split_key(key, 2)
-        q, k, v = (split_heads(project(x), self.heads) for project in (self.query, self.key, self.value))
-        q, k = placed(q, view.places), placed(k, view.places)
-        how = {"window": self.window, "dropout_rate": self.rate, "implementation": self.implementation}
-        seen = sliding_window_attention(q, k, v, groups=view.groups, tokens=view.tokens, dropout_key=near_key, **how)
-        if view.tokens is not None:
-            seen = put_rows(seen, self._seen_by_global_tokens(x, view, far_key), view.tokens)
-        return self.output(join_heads(seen))
+        self, x: Float[Array, "B S D"], view: FullView, key: Array | None = None, cache: KeyValues | None = None
+    ) -> tuple[Float[Array, "B S D"], KeyValues | None]:
+        """With a cache `x` are the next tokens: the cache takes them in, and they see what it holds."""
+        q, k, v = self.projected(x, view.places)
+        if cache is not None:
+            k, v = cache = _taken_in(cache, k, v, view.slot)
+        how = {"dropout_rate": self.rate, "dropout_key": key}
+        if view.groups is not None:
+            seen = full_attention(q, k, v, groups=view.groups, causal=self.causal, **how)
+        else:
+            how |= {"mask": view.mask, "bias": view.bias, "scale": self.scale}
+            seen = dot_product_attention(q, k, v, **how)
+        return self.output(join_heads(seen)), cache
 
-    def _seen_by_global_tokens(
-        self, x: Float[Array, "B S D"], view: LongformerView, key: Array | None
-    ) -> Float[Array, "B G H K"]:
-        q = split_heads(self.query_global(take_rows(x, view.tokens)), self.heads)
-        where = {"tokens": view.tokens, "groups": view.groups, "causal": self.window.causal}
-        where |= {"dropout_rate": self.rate, "dropout_key": key}
-        if self._few(q, view):
-            to_key, to_value = (
-                split_heads(each.kernel[...].astype(x.dtype), self.heads)
-                for each in (self.key_global, self.value_global)
-            )
-            found, total = global_queries(q, x, to_key, to_value, **where)
-            bias = split_heads(self.value_global.bias[...].astype(x.dtype), self.heads)
-            return found + bias[None, None] * total[..., None].astype(x.dtype)
-        k, v = (split_heads(project(x), self.heads) for project in (self.key_global, self.value_global))
-        if view.places is not None:
-            q, k = rotary(q, take_rows(view.places, view.tokens)), rotary(k, view.places)
-        return global_attention(q, k, v, **where)
+    def weights(self, x: Float[Array, "B S D"], view: FullView) -> Float[Array, "B H S S"]:
+        """The probabilities, without dropout; zeros where a token sees nothing."""
+        q, k, _ = self.projected(x, view.places)
+        mask = view.mask
+        if view.groups is not None:
+            mask = segment_mask(view.groups) & (causal_mask(x.shape[1]) if self.causal else True)
+        return attention_weights(q, k, mask=mask, bias=view.bias, scale=self.scale)
 
-    def _few(self, q: Float[Array, "B G H K"], view: LongformerView) -> bool:
-        """Whether `global_queries` serves: it is less work, no key has to turn, both maps are plain matrices, and all
-        tokens of a row are at hand.
-        """
-        plain = type(self.key_global) is type(self.value_global) is nnx.Linear  # an adapted map is called, not read
-        return plain and view.places is None and q.shape[1] < q.shape[3] and context_mesh() is None
+
+def _taken_in(cache: KeyValues, k: Array, v: Array, slot: Int[Array, ""]) -> KeyValues:
+    pairs = ((cache.k, k), (cache.v, v))
+    return KeyValues(*(jax.lax.dynamic_update_slice_in_dim(old, new.astype(old.dtype), slot, 1) for old, new in pairs))
+
+
+class CrossAttention(Projections):
+    """A written text's queries over the keys and values of the one that was read.
+
+    Source: Vaswani et al. 2017, section 3.2.3.
+    """
+
+    def remembered(self, memory: Float[Array, "B S D"]) -> KeyValues:
+        return KeyValues(split_heads(self.key(memory), self.heads), split_heads(self.value(memory), self.heads))
+
+    def __call__(
+        self, x: Float[Array, "B T D"], read: KeyValues, mask: Bool[Array, "#B 1 S"] | None, key: Array | None = None
+    ) -> Float[Array, "B T D"]:
+        q = split_heads(self.query(x), self.heads)
+        how = {"mask": mask, "scale": self.scale, "dropout_rate": self.rate, "dropout_key": key}
+        return self.output(join_heads(dot_product_attention(q, read.k, read.v, **how)))
+
+    def weights(
+        self, x: Float[Array, "B T D"], read: KeyValues, mask: Bool[Array, "#B 1 S"] | None
+    ) -> Float[Array, "B H T S"]:
+        """As `SelfAttention.weights`."""
+        return attention_weights(split_heads(self.query(x), self.heads), read.k, mask=mask, scale=self.scale)
 
 
 def split_heads(x: Float[Array, "*N D"], heads: int) -> Float[Array, "*N H K"]:
@@ -127,8 +128,3 @@ def split_heads(x: Float[Array, "*N D"], heads: int) -> Float[Array, "*N H K"]:
 
 def join_heads(x: Float[Array, "B S H K"]) -> Float[Array, "B S D"]:
     return x.reshape(*x.shape[:-2], -1)  # [B S D]
-
-
-def placed(x: Float[Array, "B S H K"], places: Int[Array, "B S"] | None) -> Float[Array, "B S H K"]:
-    """`x` turned by its place; unchanged in nets whose embeddings hold the places."""
-    return x if places is None else rotary(x, places)

@@ -1,5 +1,6 @@
 """One layer: attention and a feed-forward net, each with its residual, dropout and norm."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flax import nnx
@@ -7,47 +8,49 @@ from jax import Array
 from jaxtyping import Float
 
 from models.config import TransformerConfig
-from models.layers import LayerNorm, split_key
-from models.mlp import MLPS
+from models.layers import norm, split_key
+from models.mlp import mlp
 from ops.dropout import dropout
 
 
-class PostNormBlock(nnx.Module):
-    """The norm follows each sum, as in the first Transformer, BERT and RoBERTa (Vaswani et al. 2017, section 3.1).
+class Block(nnx.Module):
+    """`attention` maps `(x, view, key, cache)` to an array like `x` and its cache; the block sees into neither of them.
 
-    `attention` maps `(x, view, key)` to an array like `x`; the block never looks into `view`.
+    A cache is what decoding token by token has kept; in training there is none, and None comes back.
     """
 
-    def __init__(self, cfg: TransformerConfig, attention: nnx.Module, *, rngs: nnx.Rngs):
+    def __init__(self, cfg: TransformerConfig, attention: nnx.Module, *, rngs: nnx.Rngs, first: bool = False):
         self.attention = attention
-        self.attention_norm = LayerNorm(cfg)
-        self.mlp = MLPS[cfg.activation](cfg, rngs=rngs)
-        self.mlp_norm = LayerNorm(cfg)
+        if not (first and cfg.embedding_norm):
+            self.attention_norm = norm(cfg)
+        self.mlp = mlp(cfg, rngs=rngs)
+        self.mlp_norm = norm(cfg)
         self.rate = cfg.dropout_rate
+        self.order = cfg.norm
 
-    def __call__(self, x: Float[Array, "B S D"], view: Any, key: Array | None = None) -> Float[Array, "B S D"]:
+    def __call__(
+        self, x: Float[Array, "B S D"], view: Any, key: Array | None = None, cache: Any = None
+    ) -> tuple[Float[Array, "B S D"], Any]:
         in_attention, after_attention, after_mlp = split_key(key, 3)
-        x = self.attention_norm(x + dropout(self.attention(x, view, in_attention), self.rate, after_attention))
-        return self.mlp_norm(x + dropout(self.mlp(x), self.rate, after_mlp))
+        before, after = self.norms("attention_norm")
+        y, cache = self.attention(before(x), view, in_attention, cache)
+        x = after(x + dropout(y, self.rate, after_attention))
+        before, after = self.norms("mlp_norm")
+        return after(x + dropout(self.mlp(before(x)), self.rate, after_mlp)), cache
+
+    def maps(self, x: Float[Array, "B S D"], view: Any) -> Float[Array, "B H S S"]:
+        """The probabilities of its attention, where `x` comes in."""
+        return self.attention.weights(self.norms("attention_norm")[0](x), view)
+
+    def norms(self, name: str) -> tuple[Callable, Callable]:
+        """What stands before a branch and what after its sum; one of the two is the norm.
+
+        After it, as in the first Transformer, BERT and RoBERTa (Vaswani et al. 2017, section 3.1); or before it, so
+        that the sum itself stays untouched (Xiong et al. 2020, section 3.1): the net then adds one norm at its end.
+        """
+        own = getattr(self, name, _as_it_is)
+        return (_as_it_is, own) if self.order == "post" else (own, _as_it_is)
 
 
-class PreNormBlock(nnx.Module):
-    """The norm stands before each map and the sum itself stays untouched (Xiong et al. 2020, section 3.1).
-
-    The net adds one norm after its last block.
-    """
-
-    def __init__(self, cfg: TransformerConfig, attention: nnx.Module, *, rngs: nnx.Rngs):
-        self.attention_norm = LayerNorm(cfg)
-        self.attention = attention
-        self.mlp_norm = LayerNorm(cfg)
-        self.mlp = MLPS[cfg.activation](cfg, rngs=rngs)
-        self.rate = cfg.dropout_rate
-
-    def __call__(self, x: Float[Array, "B S D"], view: Any, key: Array | None = None) -> Float[Array, "B S D"]:
-        in_attention, after_attention, after_mlp = split_key(key, 3)
-        x = x + dropout(self.attention(self.attention_norm(x), view, in_attention), self.rate, after_attention)
-        return x + dropout(self.mlp(self.mlp_norm(x)), self.rate, after_mlp)
-
-
-BLOCKS = {"post": PostNormBlock, "pre": PreNormBlock}
+def _as_it_is(x: Array) -> Array:
+    return x

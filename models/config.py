@@ -6,14 +6,24 @@ import jax.numpy as jnp
 
 from errors import InputError
 from ops.backends import backend
+from ops.positions import distance_buckets
 from ops.window import Window
 
-POSITIONS = ("learned", "sinusoidal", "rotary")
+POSITIONS = ("learned", "sinusoidal", "rotary", "relative")
 NORMS = ("post", "pre")
-ACTIVATIONS = ("gelu", "geglu")
+NORM_KINDS = ("layer", "rms")
+ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "geglu", "geglu_tanh")
 DTYPES = ("float32", "bfloat16")
 MAPS = ("query", "key", "value", "output", "query_global", "key_global", "value_global", "up", "gate", "down")
 REMATS = ("none", "dots", "full")
+LISTED = {
+    "positions": POSITIONS,
+    "norm": NORMS,
+    "norm_kind": NORM_KINDS,
+    "activation": ACTIVATIONS,
+    "dtype": DTYPES,
+    "remat": REMATS,
+}
 
 
 def _refuse_unlisted(key: str, value: str, listed: tuple[str, ...]) -> None:
@@ -30,10 +40,19 @@ def _refuse_below(key: str, value: int, least: int) -> None:
 class TransformerConfig:
     """Sizes of a stack of blocks; the defaults other than sizes are BERT's.
 
-    `max_positions` (tokens) is the length of the learned position table; sinusoidal and rotary positions have no end.
+    `max_positions` (tokens) is the length of the learned position table; other positions have no end: sinusoidal,
+    rotary (of wavelengths up to 2 pi `rotary_base` tokens), and relative: a bias of each head for each of
+    `relative_buckets` of distances, those beyond `relative_distance` tokens being in one.
     `padding_place`: -1 numbers the places of a row from 0, padding included. RoBERTa's is 1: padding stands at place 1
-    and real tokens are counted from 2 on, so that two rows of the table serve no text.
+    and real tokens are counted from 2 on, so that two rows of the table serve no text. Without `counted_places` padding
+    is counted too, as in BART.
     `mlp_width` is the width between the two (GEGLU: three) feed-forward matrices.
+    `norm_kind`: layer | rms. `embedding_norm` norms the embeddings of a pre-norm net, and then not again before the
+    first attention (ModernBERT); those of a post-norm net are always normed. `biases`: of maps and norms.
+    `scaled_words`: they are multiplied by sqrt(width) before places are added. `scaled_scores`: divided by sqrt(K).
+    `embedding_width`: of the tables, which a matrix then widens (ALBERT); 0 is `width`. `key_width`: K of each head; 0
+    is `width / heads`. `layer_order`: which distinct layer comes at each of the `depth` turns, such as (0, 0, 0) for
+    one that is shared; () takes each once.
     `dtype` is what the matrices multiply in; parameters, softmax, norms' statistics and logits are float32 always.
     `causal` hides what comes after a token, also from global tokens, as in a language model that writes.
     `remat`: what of each layer the backward pass computes again instead of finding it kept: none | dots (all but the
@@ -52,7 +71,19 @@ class TransformerConfig:
     max_positions: int
     positions: str = "learned"
     padding_place: int = -1
+    counted_places: bool = True
+    rotary_base: float = 10_000.0
+    relative_buckets: int = 32
+    relative_distance: int = 128
     norm: str = "post"
+    norm_kind: str = "layer"
+    embedding_norm: bool = False
+    biases: bool = True
+    scaled_words: bool = False
+    scaled_scores: bool = True
+    embedding_width: int = 0
+    key_width: int = 0
+    layer_order: tuple[int, ...] = ()
     activation: str = "gelu"
     token_types: int = 0
     dropout_rate: float = 0.1
@@ -69,31 +100,46 @@ class TransformerConfig:
     def __post_init__(self):
         for key in ("vocab_size", "width", "depth", "heads", "mlp_width", "max_positions"):
             _refuse_below(key, getattr(self, key), 1)
-        _refuse_below("token_types", self.token_types, 0)
-        _refuse_below("padding_place", self.padding_place, -1)
-        if self.positions == "learned" and self.longest < 1:
-            raise InputError(
-                f"max_positions {self.max_positions} leaves no place after padding_place {self.padding_place}"
-            )
-        _refuse_unlisted("positions", self.positions, POSITIONS)
-        _refuse_unlisted("norm", self.norm, NORMS)
-        _refuse_unlisted("activation", self.activation, ACTIVATIONS)
-        _refuse_unlisted("dtype", self.dtype, DTYPES)
-        _refuse_unlisted("remat", self.remat, REMATS)
-        _refuse_below("lora_rank", self.lora_rank, 0)
+        for key in ("token_types", "lora_rank", "embedding_width", "key_width"):
+            _refuse_below(key, getattr(self, key), 0)
+        for key, listed in LISTED.items():
+            _refuse_unlisted(key, getattr(self, key), listed)
         for name in self.lora_maps:
             _refuse_unlisted("each of lora_maps", name, MAPS)
         for key in ("dropout_rate", "attention_dropout_rate"):
             if not 0 <= getattr(self, key) < 1:
                 raise InputError(f"{key} must be at least 0 and below 1, got {getattr(self, key)!r}")
-        if not self.norm_epsilon > 0:
-            raise InputError(f"norm_epsilon must be above 0, got {self.norm_epsilon!r}")
-        if self.width % self.heads:
+        for key in ("norm_epsilon", "rotary_base"):
+            if not getattr(self, key) > 0:
+                raise InputError(f"{key} must be above 0, got {getattr(self, key)!r}")
+        if self.width % self.heads and not self.key_width:
             raise InputError(f"width must be a multiple of heads, got width {self.width} and heads {self.heads}")
+        self._refuse_positions()
+        self._refuse_order()
+
+    def _refuse_positions(self):
+        _refuse_below("padding_place", self.padding_place, -1)
+        if self.positions == "learned" and self.longest < 1:
+            raise InputError(
+                f"max_positions {self.max_positions} leaves no place after padding_place {self.padding_place}"
+            )
         if self.positions == "rotary" and self.head_width % 2:
             raise InputError(f"rotary positions turn pairs: width / heads must be even, got {self.head_width}")
-        if self.positions == "sinusoidal" and self.width % 2:
-            raise InputError(f"sinusoidal positions come in pairs: width must be even, got {self.width}")
+        if self.positions == "sinusoidal" and self.table_width % 2:
+            raise InputError(f"sinusoidal positions come in pairs: width must be even, got {self.table_width}")
+        if self.positions == "relative":
+            distance_buckets(self.relative_buckets, self.relative_distance, both_sides=not self.causal)
+
+    def _refuse_order(self):
+        if not self.layer_order:
+            return
+        if len(self.layer_order) != self.depth or set(self.layer_order) != set(range(self.distinct_layers)):
+            raise InputError(
+                f"layer_order must name a layer for each of {self.depth} turns, those from 0 on without a gap, got "
+                f"{self.layer_order!r}"
+            )
+        if self.scan:
+            raise InputError("layers with a layer_order are not stacked: set scan=False")
 
     @property
     def longest(self) -> int:
@@ -110,7 +156,17 @@ class TransformerConfig:
 
     @property
     def head_width(self) -> int:
-        return self.width // self.heads
+        """K."""
+        return self.key_width or self.width // self.heads
+
+    @property
+    def table_width(self) -> int:
+        """E, of the tables of words, places and types."""
+        return self.embedding_width or self.width
+
+    @property
+    def distinct_layers(self) -> int:
+        return max(self.layer_order) + 1 if self.layer_order else self.depth
 
     @property
     def compute_dtype(self) -> jnp.dtype:
@@ -147,6 +203,8 @@ class LongformerConfig(TransformerConfig):
             object.__setattr__(self, name, values * (self.depth // len(values)))
         backend(self.implementation)
         _refuse_below("max_global_tokens", self.max_global_tokens, 1)
+        if self.positions == "relative":
+            raise InputError("a Longformer has no relative positions: choose learned, sinusoidal or rotary")
 
     def window(self, layer: int) -> Window:
         """What the heads of a layer see nearby; the bottom layer is 0."""
@@ -157,3 +215,45 @@ class LongformerConfig(TransformerConfig):
             raise InputError(f"{key} must be one number or a tuple of {self.heads}, one per head, got {value!r}")
         for number in value if isinstance(value, tuple) else (value,):
             _refuse_below(key, number, 1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AlternatingConfig(TransformerConfig):
+    """Sizes of an encoder of whose layers some see everything and some their neighbours.
+
+    `windows` holds for each layer, bottom layer first, how many tokens it sees to each side; 0: all of them. The layers
+    with a window turn by `window_rotary_base`, the others by `rotary_base`.
+
+    Source: Warner et al. 2024, section 2.1.2 (alternating attention).
+    """
+
+    windows: tuple[int, ...]
+    window_rotary_base: float = 10_000.0
+    implementation: str = "auto"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not isinstance(self.windows, tuple) or len(self.windows) not in (1, self.depth):
+            raise InputError(f"windows must be a tuple of {self.depth}, one per layer, or of one, got {self.windows!r}")
+        for at, value in enumerate(self.windows):
+            _refuse_below(f"windows[{at}]", value, 0)
+        object.__setattr__(self, "windows", self.windows * (self.depth // len(self.windows)))
+        if not self.window_rotary_base > 0:
+            raise InputError(f"window_rotary_base must be above 0, got {self.window_rotary_base!r}")
+        if self.positions == "relative":
+            raise InputError("layers with a window have no relative positions")
+        backend(self.implementation)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EncoderDecoderConfig:
+    """Sizes of a net that reads one text and writes another; the two halves share their table of words."""
+
+    encoder: TransformerConfig
+    decoder: TransformerConfig
+
+    def __post_init__(self):
+        if self.decoder.layer_order or self.decoder.token_types or not self.decoder.causal:
+            raise InputError("a decoder is causal, with distinct layers and no token types")
+        if (self.encoder.vocab_size, self.encoder.width) != (self.decoder.vocab_size, self.decoder.width):
+            raise InputError("both halves must have the same vocab_size and width")

@@ -2,14 +2,15 @@
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 from jaxtyping import Float
 
-from layer_stacks import layers_of, stack_name
+from layer_stacks import layers_of, stack_name, taken_apart
 from models.config import TransformerConfig
 from ops.distributed import rows_shared
 
@@ -24,14 +25,14 @@ KEPT = {
 
 
 def make_layers(make: Make, cfg: TransformerConfig, *, rngs: nnx.Rngs) -> Layers:
-    """`cfg.depth` layers, `make(number, rngs)` each, bottom layer first; the same initial weights scanned or not.
+    """The net's distinct layers, `make(number, rngs)` each, bottom first; the same initial weights scanned or not.
 
     With `cfg.scan` neighbours that differ in their weights alone are one module, whose arrays have an axis of layers in
     front: `layers.0-11`. Layers that differ, in their window for example, stand alone.
     """
     keys = jax.random.split(rngs.params(), cfg.depth)
     if not cfg.scan:
-        return nnx.List([make(number, nnx.Rngs(key)) for number, key in enumerate(keys)])
+        return nnx.List([make(number, nnx.Rngs(key)) for number, key in enumerate(keys[: cfg.distinct_layers])])
     graphs = [nnx.graphdef(nnx.eval_shape(lambda: make(number, nnx.Rngs(0)))) for number in range(cfg.depth)]  # noqa: B023
     stacks = {}
     for graph, numbers in itertools.groupby(range(cfg.depth), key=graphs.__getitem__):
@@ -42,39 +43,81 @@ def make_layers(make: Make, cfg: TransformerConfig, *, rngs: nnx.Rngs) -> Layers
     return nnx.Dict(stacks)
 
 
-def run_layers(
-    layers: Layers, x: Float[Array, "B S D"], view: Any, key: Array | None, *, cfg: TransformerConfig
-) -> Float[Array, "B S D"]:
-    """`x` through every layer in turn, each called with `(x, view, key of its own)`.
+class Ran(NamedTuple):
+    """`inputs`: what came into each layer, if it was to be kept. `caches`: theirs after the run."""
 
-    A stack is one loop over its layers, traced and compiled once.
+    x: Float[Array, "B S D"]
+    inputs: tuple[Float[Array, "B S D"], ...]
+    caches: Any
+
+
+def run_layers(
+    layers: Layers,
+    x: Float[Array, "B S D"],
+    view: Any,
+    key: Array | None,
+    *,
+    cfg: TransformerConfig,
+    caches: Any = None,
+    keep_inputs: bool = False,
+) -> Ran:
+    """`x` through every layer in turn, each called with `(x, view, key of its own, cache of its own)`.
+
+    A stack is one loop over its layers, traced and compiled once. By `cfg.layer_order` a layer may come several times.
     """
     keys = None if key is None else jax.random.split(key, cfg.depth)
     if isinstance(layers, nnx.List):
-        for number, layer in enumerate(layers):
-            graph, state = nnx.split(layer)
-            own = None if keys is None else keys[number]
-            x = _as_function(graph, cfg.remat)(state, rows_shared(x), view, own)
-        return x
+        return _in_turn(layers, x, view, keys, cfg, caches, keep_inputs)
+    inputs, after = [], {}
     for name, stack in layers.items():
         graph, states = nnx.split(stack)
         own = None if keys is None else keys[layers_of(name)]
-        x = _scanned(_as_function(graph, cfg.remat), states, x, view, own)
-    return x
+        given = (states, own, None if caches is None else caches[name])
+        x, (kept, after[name]) = _scanned(_as_function(graph, cfg.remat), x, view, given, keep_inputs)
+        inputs += list(kept) if keep_inputs else []
+    return Ran(x, tuple(inputs), None if caches is None else after)
 
 
-def _as_function(graph: nnx.GraphDef, remat: str) -> Callable[..., Array]:
-    """The layer as a function of its parameters, `x`, `view` and key."""
+def fresh_caches(layers: Layers, make: Callable[[], Any], *, cfg: TransformerConfig) -> Any:
+    """`make()` for each layer, arranged as `run_layers` takes them."""
+    if isinstance(layers, nnx.List):
+        return [make() for _ in range(cfg.depth)]
+    stacks = {name: range(cfg.depth)[layers_of(name)] for name in layers}
+    return {name: jax.tree.map(lambda *leaves: jnp.stack(leaves), *(make() for _ in of)) for name, of in stacks.items()}
 
-    def call(state, x, view, key):
-        return nnx.merge(graph, state)(x, view, key)
+
+def in_order(layers: Layers, cfg: TransformerConfig) -> list[nnx.Module]:
+    """The layer of each turn, stacks taken apart: for whoever looks at one layer at a time."""
+    if isinstance(layers, nnx.List):
+        return [layers[number] for number in cfg.layer_order or range(cfg.depth)]
+    return [layer for stack in layers.values() for layer in taken_apart(stack)]
+
+
+def _in_turn(layers: Layers, x: Array, view: Any, keys: Any, cfg: TransformerConfig, caches: Any, keep: bool) -> Ran:
+    inputs, after = [], []
+    for turn, number in enumerate(cfg.layer_order or range(cfg.depth)):
+        graph, state = nnx.split(layers[number])
+        own = None if keys is None else keys[turn]
+        inputs += [x] if keep else []
+        given = None if caches is None else caches[turn]
+        x, cache = _as_function(graph, cfg.remat)(state, rows_shared(x), view, own, given)
+        after.append(cache)
+    return Ran(x, tuple(inputs), None if caches is None else after)
+
+
+def _as_function(graph: nnx.GraphDef, remat: str) -> Callable[..., tuple[Array, Any]]:
+    """The layer as a function of its parameters, `x`, `view`, key and cache."""
+
+    def call(state, x, view, key, cache):
+        return nnx.merge(graph, state)(x, view, key, cache)
 
     return call if remat == "none" else jax.checkpoint(call, policy=KEPT[remat])
 
 
-def _scanned(call: Callable[..., Array], states: Any, x: Array, view: Any, keys: Array | None) -> Array:
+def _scanned(call: Callable[..., Any], x: Array, view: Any, given: tuple[Any, Any, Any], keep: bool) -> tuple[Any, Any]:
     def step(x, layer):
-        state, key = layer
-        return call(state, rows_shared(x), view, key), None
+        state, key, cache = layer
+        y, cache = call(state, rows_shared(x), view, key, cache)
+        return y, (x if keep else None, cache)
 
-    return jax.lax.scan(step, x, (states, keys))[0]
+    return jax.lax.scan(step, x, given)

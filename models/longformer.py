@@ -6,11 +6,11 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Int
 
-from models.attention import LongformerSelfAttention, LongformerView
 from models.config import LongformerConfig
 from models.embeddings import place_ids
-from models.outputs import EncoderOutput
+from models.outputs import EncoderOutput, Request
 from models.stack import Encoder, real_tokens, visible_groups
+from models.window_attention import LongformerSelfAttention, LongformerView
 from ops.distributed import find_global_tokens
 from ops.global_tokens import GlobalTokens, check_global_count
 
@@ -36,6 +36,8 @@ class Longformer(Encoder):
         position_ids: Int[Array, "#B S"] | None = None,
         segment_ids: Int[Array, "B S"] | None = None,
         rngs: nnx.Rngs | None = None,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
     ) -> EncoderOutput:
         """As `Transformer`; `global_attention_mask` is 1 at the tokens that see, and are seen by, their whole document.
 
@@ -52,7 +54,8 @@ class Longformer(Encoder):
             tokens=_global_tokens(global_attention_mask, groups, self.cfg.max_global_tokens),
             places=places if self.cfg.positions == "rotary" else None,
         )
-        return EncoderOutput(self.encode(input_ids, places, token_type_ids, view, rngs))
+        request = Request(output_hidden_states, output_attentions)
+        return self.encode(input_ids, places, token_type_ids, view, rngs, request)
 
 
 def _global_tokens(

@@ -1,18 +1,37 @@
-"""What a net answers with; each is a pytree."""
+"""What a net answers with; each is a pytree.
+
+`hidden_states` and `attentions` are there on request (`output_hidden_states=True`, `output_attentions=True`): what the
+embeddings gave and what each layer gave, bottom layer first, the last one after the net's last norm if it has one; and
+each layer's probabilities, for all pairs of tokens, without dropout.
+"""
 
 from typing import NamedTuple
 
 from jax import Array
 from jaxtyping import Float
 
+Hidden = tuple[Float[Array, "B S D"], ...] | None
+Attentions = tuple[Float[Array, "B H T S"], ...] | None
+
+
+class Request(NamedTuple):
+    """What a call asks for beside the answer."""
+
+    hidden_states: bool = False
+    attentions: bool = False
+
 
 class EncoderOutput(NamedTuple):
     last_hidden_state: Float[Array, "B S D"]
+    hidden_states: Hidden = None
+    attentions: Attentions = None
 
 
 class PooledOutput(NamedTuple):
-    last_hidden_state: Float[Array, "B S D"]
     pooler_output: Float[Array, "B D"]
+    last_hidden_state: Float[Array, "B S D"]
+    hidden_states: Hidden = None
+    attentions: Attentions = None
 
 
 class MaskedLMOutput(NamedTuple):
@@ -20,6 +39,8 @@ class MaskedLMOutput(NamedTuple):
 
     logits: Float[Array, "B P V"]
     last_hidden_state: Float[Array, "B S D"]
+    hidden_states: Hidden = None
+    attentions: Attentions = None
 
 
 class MaskedLMFactors(NamedTuple):
@@ -30,11 +51,22 @@ class MaskedLMFactors(NamedTuple):
     bias: Float[Array, "V"]
 
 
+class CausalLMOutput(NamedTuple):
+    """`logits` are float32; those at a token are of the next one."""
+
+    logits: Float[Array, "B S V"]
+    last_hidden_state: Float[Array, "B S D"]
+    hidden_states: Hidden = None
+    attentions: Attentions = None
+
+
 class ClassifierOutput(NamedTuple):
     """`logits` are float32."""
 
     logits: Float[Array, "B C"]
     last_hidden_state: Float[Array, "B S D"]
+    hidden_states: Hidden = None
+    attentions: Attentions = None
 
 
 class TokenClassifierOutput(NamedTuple):
@@ -42,6 +74,8 @@ class TokenClassifierOutput(NamedTuple):
 
     logits: Float[Array, "B S C"]
     last_hidden_state: Float[Array, "B S D"]
+    hidden_states: Hidden = None
+    attentions: Attentions = None
 
 
 class SpanOutput(NamedTuple):
@@ -50,3 +84,57 @@ class SpanOutput(NamedTuple):
     start_logits: Float[Array, "B S"]
     end_logits: Float[Array, "B S"]
     last_hidden_state: Float[Array, "B S D"]
+    hidden_states: Hidden = None
+    attentions: Attentions = None
+
+
+class EncoderDecoderOutput(NamedTuple):
+    """`last_hidden_state`, hidden states and attentions are of both halves; `cross_attentions` are [B H T S]."""
+
+    last_hidden_state: Float[Array, "B T D"]
+    encoder_last_hidden_state: Float[Array, "B S D"]
+    decoder_hidden_states: Hidden = None
+    decoder_attentions: Attentions = None
+    cross_attentions: Attentions = None
+    encoder_hidden_states: Hidden = None
+    encoder_attentions: Attentions = None
+
+
+class GeneratorOutput(NamedTuple):
+    """As `EncoderDecoderOutput`; `logits` are float32, those at a token of the next one."""
+
+    logits: Float[Array, "B T V"]
+    last_hidden_state: Float[Array, "B T D"]
+    encoder_last_hidden_state: Float[Array, "B S D"]
+    decoder_hidden_states: Hidden = None
+    decoder_attentions: Attentions = None
+    cross_attentions: Attentions = None
+    encoder_hidden_states: Hidden = None
+    encoder_attentions: Attentions = None
+
+
+class TextClassifierOutput(NamedTuple):
+    """As `EncoderDecoderOutput`; `logits` are float32."""
+
+    logits: Float[Array, "B C"]
+    last_hidden_state: Float[Array, "B T D"]
+    encoder_last_hidden_state: Float[Array, "B S D"]
+    decoder_hidden_states: Hidden = None
+    decoder_attentions: Attentions = None
+    cross_attentions: Attentions = None
+    encoder_hidden_states: Hidden = None
+    encoder_attentions: Attentions = None
+
+
+class TextSpanOutput(NamedTuple):
+    """As `EncoderDecoderOutput`; float32 logits of the first and of the last token of an answer."""
+
+    start_logits: Float[Array, "B T"]
+    end_logits: Float[Array, "B T"]
+    last_hidden_state: Float[Array, "B T D"]
+    encoder_last_hidden_state: Float[Array, "B S D"]
+    decoder_hidden_states: Hidden = None
+    decoder_attentions: Attentions = None
+    cross_attentions: Attentions = None
+    encoder_hidden_states: Hidden = None
+    encoder_attentions: Attentions = None

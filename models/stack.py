@@ -6,11 +6,12 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from models.block import BLOCKS
+from models.block import Block
 from models.config import TransformerConfig
-from models.depth import Make, make_layers, run_layers
+from models.depth import Make, Ran, in_order, make_layers, run_layers
 from models.embeddings import Embeddings
-from models.layers import LayerNorm, split_key
+from models.layers import norm, split_key
+from models.outputs import EncoderOutput, Request
 from ops.masks import token_groups
 
 
@@ -18,16 +19,19 @@ class Encoder(nnx.Module):
     """A stack of blocks; a net says what stands in each for attention, by the layer's number, and what tokens may see.
 
     It holds parameters only: dropout keys arrive with the call, so the net splits and merges as a plain tree.
+    `head` is what its family has under a classifier's last map (models/heads.py).
     """
+
+    head = "tanh"
 
     def __init__(self, cfg: TransformerConfig, make_attention: Make, *, rngs: nnx.Rngs):
         self.cfg = cfg
         self.embeddings = Embeddings(cfg, rngs=rngs)
         self.layers = make_layers(
-            lambda number, rngs: BLOCKS[cfg.norm](cfg, make_attention(number, rngs), rngs=rngs), cfg, rngs=rngs
+            lambda number, rngs: Block(cfg, make_attention(number, rngs), first=number == 0, rngs=rngs), cfg, rngs=rngs
         )
         if cfg.norm == "pre":
-            self.final_norm = LayerNorm(cfg)
+            self.final_norm = norm(cfg)
 
     def encode(
         self,
@@ -36,12 +40,25 @@ class Encoder(nnx.Module):
         token_type_ids: Int[Array, "B S"] | None,
         view: Any,
         rngs: nnx.Rngs | None,
-    ) -> Float[Array, "B S D"]:
-        """The last hidden state; `view` goes to each layer's attention as it is."""
+        request: Request = Request(),  # noqa: B008
+    ) -> EncoderOutput:
+        """`view` goes to each layer's attention as it is."""
         in_embeddings, in_layers = split_key(None if rngs is None else rngs.dropout(), 2)
         x = self.embeddings(input_ids, position_ids, token_type_ids, in_embeddings)
-        x = run_layers(self.layers, x, view, in_layers, cfg=self.cfg)
+        ran = run_layers(self.layers, x, view, in_layers, cfg=self.cfg, keep_inputs=any(request))
+        x = self.finished(ran.x)
+        return EncoderOutput(x, *self.asked(ran, x, view, request))
+
+    def finished(self, x: Float[Array, "B S D"]) -> Float[Array, "B S D"]:
         return self.final_norm(x) if self.cfg.norm == "pre" else x
+
+    def asked(self, ran: Ran, x: Float[Array, "B S D"], view: Any, request: Request) -> tuple[Any, Any]:
+        """Hidden states and attentions, or None for each."""
+        states = (*ran.inputs, x) if request.hidden_states else None
+        if not request.attentions:
+            return states, None
+        layers = in_order(self.layers, self.cfg)
+        return states, tuple(layer.maps(given, view) for layer, given in zip(layers, ran.inputs, strict=True))
 
 
 def visible_groups(

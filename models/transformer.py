@@ -1,13 +1,18 @@
 """The Transformer: every token sees every other, or in a causal one those before it."""
 
+import jax.numpy as jnp
 from flax import nnx
 from jax import Array
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
-from models.attention import FullView, SelfAttention
+from errors import InputError
+from models.attention import FullView, KeyValues, SelfAttention
+from models.cache import Cache, empty_cache, kept_within, next_view
 from models.config import TransformerConfig
+from models.depth import fresh_caches, run_layers
 from models.embeddings import place_ids
-from models.outputs import EncoderOutput
+from models.outputs import EncoderOutput, Request
+from models.relative import RelativePositions
 from models.stack import Encoder, real_tokens, visible_groups
 from ops.masks import causal_mask, padding_mask, segment_mask
 
@@ -19,13 +24,16 @@ LONGEST_MASKED_ROW = 512
 class Transformer(Encoder):
     """A stack with full attention: time grows with the square of the length.
 
-    Rows of more than 512 tokens are attended in blocks of queries, so memory grows with the length alone.
+    Rows of more than 512 tokens are attended in blocks of queries, so memory grows with the length alone; but not with
+    relative positions, whose scores are an array of all pairs.
 
     Source: Vaswani et al. 2017, section 3; Devlin et al. 2019, section 3.
     """
 
     def __init__(self, cfg: TransformerConfig, *, rngs: nnx.Rngs):
         super().__init__(cfg, lambda _, rngs: SelfAttention(cfg, rngs=rngs), rngs=rngs)
+        if cfg.positions == "relative":
+            self.relative = RelativePositions(cfg, rngs=rngs)
 
     def __call__(
         self,
@@ -36,6 +44,8 @@ class Transformer(Encoder):
         position_ids: Int[Array, "#B S"] | None = None,
         segment_ids: Int[Array, "B S"] | None = None,
         rngs: nnx.Rngs | None = None,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
     ) -> EncoderOutput:
         """`attention_mask` is 1 at real tokens. `segment_ids` number the documents packed in a row, 0 for padding, and
         no token sees another document. Without `rngs` nothing is dropped out.
@@ -44,13 +54,46 @@ class Transformer(Encoder):
           InputError: while tracing, for a row longer than a learned position table, or token types that the net lacks.
         """
         places = place_ids(self.cfg, input_ids, position_ids, real=real_tokens(attention_mask, segment_ids))
-        long = input_ids.shape[1] > LONGEST_MASKED_ROW
+        length, relative = input_ids.shape[1], self.cfg.positions == "relative"
+        long = length > LONGEST_MASKED_ROW and not relative
         view = FullView(
             mask=None if long else visible_pairs(input_ids, attention_mask, segment_ids, causal=self.cfg.causal),
             groups=visible_groups(input_ids, attention_mask, segment_ids) if long else None,
             places=places if self.cfg.positions == "rotary" else None,
+            bias=self.relative(jnp.arange(length), length) if relative else None,
         )
-        return EncoderOutput(self.encode(input_ids, places, token_type_ids, view, rngs))
+        request = Request(output_hidden_states, output_attentions)
+        return self.encode(input_ids, places, token_type_ids, view, rngs, request)
+
+    def empty_cache(self, batch: int, capacity: int) -> Cache:
+        """Room for `capacity` tokens in each of `batch` rows.
+
+        Raises:
+          InputError: the net is not causal, or has no places for so many.
+        """
+        cfg = self.cfg
+        if not cfg.causal:
+            raise InputError("only a causal net is decoded step by step: set causal")
+        cfg.check_length(capacity, what="a text to write")
+        room = jnp.zeros((batch, capacity, cfg.heads, cfg.head_width), cfg.compute_dtype)
+        return empty_cache(batch, capacity, fresh_caches(self.layers, lambda: KeyValues(room, room), cfg=cfg))
+
+    def step(
+        self, tokens: Int[Array, "B T"], cache: Cache, *, attention_mask: Int[Array, "B T"] | None = None
+    ) -> tuple[Float[Array, "B T D"], Cache]:
+        """The last hidden states of the next T tokens, and the cache with these. NaN where the cache is full.
+
+        `attention_mask` is 0 at padding, as it stands before the shorter prompts of a batch; places count real tokens.
+        """
+        cfg, (view, places, seen) = self.cfg, next_view(tokens, cache, attention_mask)
+        if cfg.positions == "rotary":
+            view = view._replace(places=places)
+        if cfg.positions == "relative":
+            view = view._replace(bias=self.relative(cache.filled + jnp.arange(tokens.shape[1]), seen.shape[1]))
+        x = self.embeddings(tokens, places + cfg.padding_place + 1)
+        ran = run_layers(self.layers, x, view, None, cfg=cfg, caches=cache.layers)
+        x = kept_within(self.finished(ran.x), cache)
+        return x, cache._replace(seen=seen, filled=cache.filled + tokens.shape[1], layers=ran.caches)
 
 
 def visible_pairs(

@@ -25,6 +25,14 @@ def _gelu_jvp(inputs, tangents):
     return value, slope * tangents[0]
 
 
+def gelu_tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """`gelu` as GPT-2, ALBERT and T5 1.1 approximate it, with a tanh; at most 5e-4 from it.
+
+    Source: Hendrycks and Gimpel 2016, section 2, second formula.
+    """
+    return jax.nn.gelu(x, approximate=True)
+
+
 def _value_and_slope(x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
     exact = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     below = 0.5 + 0.5 * jax.lax.erf(exact * math.sqrt(0.5))

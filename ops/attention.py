@@ -17,25 +17,42 @@ def dot_product_attention(
     v: Float[Array, "B S H K"],
     *,
     mask: Bool[Array, "#B #T S"] | Bool[Array, "#B #H #T S"] | None = None,
+    bias: Float[Array, "#B H T S"] | None = None,
+    scale: float | None = None,
     dropout_rate: float = 0.0,
     dropout_key: Array | None = None,
 ) -> Float[Array, "B T H K"]:
     """softmax(q k^T / sqrt(K)) v for each head, over the keys that `mask` lets a query see.
 
-    The softmax is in float32 (float64 for float64 inputs). A query that sees no key gives zeros, with finite gradients.
-    Dropout falls on the probabilities.
+    `bias` is added to the scores, and `scale` stands in for 1 / sqrt(K). A query that sees no key gives zeros, with
+    finite gradients. Dropout falls on the probabilities.
 
-    Source: Vaswani et al. 2017, sections 3.2.1 and 3.2.2.
+    Source: Vaswani et al. 2017, sections 3.2.1 and 3.2.2; Raffel et al. 2020, section 2.1 (bias, no scale).
     """
-    exact = jnp.promote_types(q.dtype, jnp.float32)
-    q = q * jnp.asarray(q.shape[-1] ** -0.5, q.dtype)
-    scores = jnp.einsum("bthk,bshk->bhts", q, k, preferred_element_type=exact)
-    if mask is not None and mask.ndim == 3:
-        mask = mask[:, None]  # [B 1 T S]
-    weights = masked_softmax(scores, mask)
+    weights = attention_weights(q, k, mask=mask, bias=bias, scale=scale)
     if dropout_key is not None and dropout_rate > 0:
         weights = drop_weights(weights, dropout_rate, dropout_key)
+    exact = jnp.promote_types(q.dtype, jnp.float32)
     return jnp.einsum("bhts,bshk->bthk", weights.astype(v.dtype), v, preferred_element_type=exact).astype(v.dtype)
+
+
+def attention_weights(
+    q: Float[Array, "B T H K"],
+    k: Float[Array, "B S H K"],
+    *,
+    mask: Bool[Array, "#B #T S"] | Bool[Array, "#B #H #T S"] | None = None,
+    bias: Float[Array, "#B H T S"] | None = None,
+    scale: float | None = None,
+) -> Float[Array, "B H T S"]:
+    """The probabilities by which `dot_product_attention` sums the values; in float32, float64 for float64 inputs."""
+    exact = jnp.promote_types(q.dtype, jnp.float32)
+    q = q * jnp.asarray(q.shape[-1] ** -0.5 if scale is None else scale, q.dtype)
+    scores = jnp.einsum("bthk,bshk->bhts", q, k, preferred_element_type=exact)
+    if bias is not None:
+        scores = scores + bias
+    if mask is not None and mask.ndim == 3:
+        mask = mask[:, None]  # [B 1 T S]
+    return masked_softmax(scores, mask)
 
 
 def masked_softmax(scores: Float[Array, "B H T S"], see: Bool[Array, "#B #H #T #S"] | None) -> Float[Array, "B H T S"]:

@@ -1,5 +1,7 @@
 """Position signals that are computed and not learned."""
 
+import math
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -43,3 +45,28 @@ def rotary(
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     low, high = x[..., : K // 2].astype(exact), x[..., K // 2 :].astype(exact)
     return jnp.concatenate([low * cos - high * sin, high * cos + low * sin], -1).astype(x.dtype)
+
+
+def distance_buckets(buckets: int, longest: int, *, both_sides: bool) -> np.ndarray:
+    """[2 * longest + 1] int32: the bucket of each distance key - query from -`longest` to `longest` tokens.
+
+    Of the buckets for one side the first half holds a distance each; in the rest they widen as its logarithm up to
+    `longest`, and what is farther shares the last one. Without `both_sides` later keys are all in bucket 0.
+
+    Raises:
+      InputError: if there are too few buckets, or `longest` is not above what has a bucket of its own.
+    Source: Raffel et al. 2020, section 2.1 and code.
+    """
+    side = buckets // 2 if both_sides else buckets
+    exact = side // 2
+    if exact < 1 or longest <= exact:
+        raise InputError(f"{buckets} buckets do not serve distances of up to {longest} tokens")
+    away = np.arange(-longest, longest + 1)
+    distance = np.abs(away) if both_sides else np.maximum(-away, 0)
+    # In float32 and in this order, as in the code that published models were trained with.
+    share = np.log(np.maximum(distance, 1).astype(np.float32) / np.float32(exact)) / np.float32(
+        math.log(longest / exact)
+    )
+    wide = np.minimum(exact + (share * np.float32(side - exact)).astype(np.int32), side - 1)
+    bucket = np.where(distance < exact, distance, wide)
+    return (bucket + (side * (away > 0) if both_sides else 0)).astype(np.int32)

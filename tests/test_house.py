@@ -17,7 +17,7 @@ ALLOWED = {
     "models": {"errors", "layer_stacks", "ops"},
     "pretrained": {"errors", "layer_stacks", "models", "ops", "skeleton"},
     "tasks": {"errors", "ops", "data", "metrics"},
-    "training": {"errors", "layer_stacks", "mesh_axes", "skeleton", "tasks.task"},
+    "training": {"errors", "configs.defaults", "layer_stacks", "mesh_axes", "skeleton", "tasks.task"},
     "configs": {"errors"},
     "train": {"errors", "configs", "models", "pretrained", "skeleton", "tasks", "training"},
 }

@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 
+from configs.defaults import get_config
 from errors import InputError
 from training.cluster import leads
 
@@ -75,7 +76,7 @@ def has_checkpoint(directory: Path) -> bool:
 
 
 def _differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
-    there, here = flatten(there), flatten(here)
+    there, here = flatten(completed(there)), flatten(here)
     keys = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key)]
     return [f"{key} was {there.get(key)!r} and is {here.get(key)!r}" for key in keys if not _may_change(key)]
 
@@ -84,8 +85,16 @@ def _may_change(key: str) -> bool:
     return key != "evaluation.every" and any(key == free or key.startswith(f"{free}.") for free in FREE_TO_CHANGE)
 
 
+def completed(config: dict[str, Any]) -> dict[str, Any]:
+    """An older run's config with the keys that it lacks: their defaults are chosen to be what such runs did."""
+    filled = json.loads(json.dumps(get_config().to_dict()))
+    for key, value in config.items():
+        filled[key] = filled[key] | value if isinstance(value, dict) and key in filled else value
+    return filled
+
+
 def read_config(directory: Path) -> dict[str, Any]:
-    """The config of the run in `directory`.
+    """The config of the run in `directory`, `completed`.
 
     Raises:
       InputError: there is none.
@@ -93,7 +102,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     path = directory / "config.json"
     if not path.exists():
         raise InputError(f"{directory} is no work directory: it has no config.json")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return completed(json.loads(path.read_text(encoding="utf-8")))
 
 
 @contextlib.contextmanager

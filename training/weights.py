@@ -23,16 +23,29 @@ SIZES = (
     "depth",
     "heads",
     "mlp_width",
+    "key_width",
+    "embedding_width",
+    "layer_order",
     "positions",
     "padding_place",
+    "counted_places",
     "norm",
+    "norm_kind",
+    "embedding_norm",
+    "biases",
+    "scaled_words",
+    "scaled_scores",
     "activation",
     "token_types",
 )
 """Keys of the config's model section that decide the shape or the meaning of the encoder's weights."""
 
-SINCE = {"padding_place": -1}
-"""What those of them were in runs that are older than the key."""
+OF_POSITIONS = {
+    "learned": ("max_positions",),
+    "rotary": ("rotary_base", "window_rotary_base"),
+    "relative": ("relative_buckets", "relative_distance"),
+}
+"""Those that do so with such positions."""
 
 ALONE = ("norm_epsilon",)
 """Keys that two runs of this project may have different, but that a published model's weights were made with."""
@@ -124,14 +137,13 @@ def finished_source(config: Any, published: Published) -> Source | PublishedSour
 def _source(directory: Path, config: Any, published: Published) -> Source | PublishedSource:
     outside = published.holds(directory)
     there = {"model": dict(published.sizes(directory))} if outside else read_config(directory)
-    here = json.loads(json.dumps(config.model.to_dict()))
-    there["model"] = SINCE | there["model"]
+    there, here = (json.loads(json.dumps(each)) for each in (there, config.model.to_dict()))  # tuples become lists
     differ = [
         f"model.{key} is {there['model'][key]!r} there and {here[key]!r} here"
-        for key in (*SIZES, *(["max_positions"] if here["positions"] == "learned" else []), *(ALONE if outside else ()))
-        if there["model"][key] != here[key]
+        for key in (*SIZES, *OF_POSITIONS.get(here["positions"], ()), *(ALONE if outside else ()))
+        if key in there["model"] and there["model"][key] != here[key]
     ]
-    rank = there["model"].get("lora_rank")  # which older runs do not have
+    rank = there["model"]["lora_rank"]
     if rank and any(there["model"][key] != here[key] for key in ADAPTATION):
         differ.append(f"its weights are adapted: set model.lora_rank={rank} and the other model.lora_* as there")
     if differ:

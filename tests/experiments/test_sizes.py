@@ -1,6 +1,7 @@
 from experiments.sizes import measure as measuring
 from experiments.sizes.measure import batch_of_one, measure, model_config
-from models.cost import masked_lm_parameters
+from models import Longformer, MaskedLM
+from skeleton import Skeleton
 
 TINY = {"width": 16, "depth": 1, "heads": 2, "mlp_width": 32, "dropout_rate": 0.0, "attention_dropout_rate": 0.0}
 
@@ -11,7 +12,9 @@ def test_the_measured_step_is_that_of_the_model_whose_parameters_are_counted(mon
     monkeypatch.setitem(measuring.WINDOWS, "tiny", 4)
     monkeypatch.setattr(measuring, "ENOUGH", 0.0)
     cost = measure("longformer", "tiny", 32, largest_seconds=60.0, flops_per_second=1e9)
-    assert cost.parameters == masked_lm_parameters(model_config("longformer", "tiny", 32))
+    cfg = model_config("longformer", "tiny", 32)
+    net = Skeleton(lambda rngs: MaskedLM(Longformer(cfg, rngs=rngs), rngs=rngs))
+    assert cost.parameters == net.parameter_count
     assert cost.peak_bytes > 3 * 4 * cost.parameters  # parameters and Adam's two moments, float32
     assert cost.step_seconds > 0
 

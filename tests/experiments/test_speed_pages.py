@@ -22,8 +22,10 @@ from experiments.speed.page import (
 )
 from experiments.speed.quickstart import summary
 from models.config import TransformerConfig
-from models.cost import TRAINING, band_pairs, encoder_flops, encoder_parameters
+from models.cost import TRAINING, band_pairs, encoder_flops
+from models.transformer import Transformer
 from ops.sliding_window import sliding_window_attention
+from skeleton import Skeleton
 
 HEAD = {"command": "python x.py", "commit": "0" * 40 + "+changes", "versions": {"jax": "1"}, "cpu": "a cpu", "cores": 2}
 CASE = {
@@ -215,4 +217,5 @@ def test_a_gpt2_step_is_set_beside_pytorchs():
 def test_gpt2_has_its_124_million_parameters():
     sizes = {"vocab_size": gpt2_worker.VOCAB, "width": gpt2_worker.WIDTH, "depth": gpt2_worker.DEPTH}
     sizes |= {"heads": gpt2_worker.HEADS, "mlp_width": 4 * gpt2_worker.WIDTH, "max_positions": gpt2_worker.LENGTH}
-    assert encoder_parameters(TransformerConfig(**sizes)) == 124_439_808
+    net = Skeleton(lambda rngs: Transformer(TransformerConfig(**sizes), rngs=rngs))
+    assert net.parameter_count == 124_439_808

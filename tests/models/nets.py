@@ -8,11 +8,13 @@ from flax import nnx
 from models import MODELS
 
 SIZES = {"vocab_size": 61, "width": 32, "depth": 1, "heads": 4, "mlp_width": 48, "max_positions": 64}
+OWN = {"longformer": {"windows": (3, 5), "max_global_tokens": 4}, "alternating": {"windows": (3, 0)}}
 
 
 def config(name, **changes):
-    longformer = {"windows": (3, 5)[: changes.get("depth", 1)], "max_global_tokens": 4} if name == "longformer" else {}
-    return MODELS[name][0](**{**SIZES, **longformer, **changes})
+    own = OWN.get(name, {})
+    windows = {"windows": own["windows"][: changes.get("depth", 1)]} if own else {}
+    return MODELS[name][0](**{**SIZES, **own, **windows, **changes})
 
 
 def small(name, head=lambda encoder: encoder, **changes):

@@ -71,9 +71,9 @@ def test_a_model_holds_parameters_only_each_once(name, head):
     assert len({id(variable) for variable in variables}) == len(variables) == len(jax.tree.leaves(params))
 
 
-def test_fewer_than_two_classes_are_refused():
-    with pytest.raises(InputError, match="classes must be at least 2, got 1"):
-        SequenceClassifier(small("transformer"), classes=1, dropout_rate=0.0, rngs=nnx.Rngs(0))
+def test_no_classes_are_refused():
+    with pytest.raises(InputError, match="classes must be at least 1, got 0"):
+        SequenceClassifier(small("transformer"), classes=0, dropout_rate=0.0, rngs=nnx.Rngs(0))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

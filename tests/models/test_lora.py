@@ -1,6 +1,5 @@
 """Low-rank adaptations: nothing at first, a product of two narrow matrices later, and merged without a trace."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ from nets import SIZES, config, jitted, marked, small, token_ids
 
 from errors import InputError
 from models import MODELS
-from models.cost import encoder_parameters
+from skeleton import Skeleton
 
 LORA = {"lora_rank": 2, "lora_alpha": 6.0}
 EVERY = {"lora_maps": ("query", "key", "value", "output", "query_global", "key_global", "value_global", "up", "down")}
@@ -68,10 +67,14 @@ def test_a_fresh_adaptation_changes_nothing():
 
 @pytest.mark.parametrize("name", ["transformer", "longformer"])
 @pytest.mark.parametrize("maps", [("query", "value"), EVERY["lora_maps"]])
-def test_adaptations_are_counted(name, maps):
-    cfg = config(name, lora_rank=3, lora_maps=maps)
-    net = nnx.eval_shape(lambda: MODELS[name][1](cfg, rngs=nnx.Rngs(0)))
-    assert sum(leaf.size for leaf in jax.tree.leaves(nnx.state(net))) == encoder_parameters(cfg)
+def test_each_map_gets_two_narrow_matrices(name, maps):
+    def count(**changes):
+        return Skeleton(lambda rngs: MODELS[name][1](config(name, **changes), rngs=rngs)).parameter_count
+
+    sides = dict.fromkeys(("up", "down"), 32 + 48) | dict.fromkeys(("query", "key", "value", "output"), 2 * 32)
+    wide = 2 * 32 if name == "longformer" else 0
+    sides |= dict.fromkeys(("query_global", "key_global", "value_global"), wide)
+    assert count(lora_rank=3, lora_maps=maps) - count() == 3 * sum(sides[each] for each in maps)
 
 
 def test_maps_that_are_not_there_are_refused():

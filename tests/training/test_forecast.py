@@ -7,8 +7,8 @@ import jax
 import pytest
 
 from errors import InputError
-from models.config import LongformerConfig
-from models.cost import masked_lm_parameters
+from models import Longformer, LongformerConfig, MaskedLM
+from skeleton import Skeleton
 from training.chips import chip
 from training.forecast import Forecast, advice, told
 
@@ -25,7 +25,9 @@ def test_a_plan_says_what_the_step_holds_and_trains_nothing(planned, run, capfd)
     config = json.loads((planned / "config.json").read_text())["model"]
     names = {"vocab_size", *LongformerConfig.__dataclass_fields__} & config.keys()
     sizes = {name: tuple(v) if isinstance(v := config[name], list) else v for name in names}
-    assert plan["parameters"] == masked_lm_parameters(LongformerConfig(vocab_size=400, **sizes))
+    cfg = LongformerConfig(vocab_size=400, **sizes)
+    net = Skeleton(lambda rngs: MaskedLM(Longformer(cfg, rngs=rngs), rngs=rngs))
+    assert plan["parameters"] == net.parameter_count
     assert plan["state"] > 3 * 4 * plan["parameters"]  # float32 parameters and two moments
     assert plan["tokens"] == 8 * 32
     assert plan["temporaries"] > 0

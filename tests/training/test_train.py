@@ -176,6 +176,17 @@ def test_refuses_with_a_sentence_that_names_the_key(overrides, message, tmp_path
     assert "\n" not in str(caught.value)
 
 
+def test_a_run_that_is_older_than_a_key_goes_on_with_its_default(tmp_path, run):
+    run(tmp_path / "run", *ONE_STEP)
+    path = tmp_path / "run" / "config.json"
+    config = json.loads(path.read_text())
+    del config["model"]["norm_kind"], config["optimizer"]["ema"]
+    path.write_text(json.dumps(config))
+    run(tmp_path / "run", *ONE_STEP)
+    with pytest.raises(InputError, match=r"holds another run: model.norm_kind was 'layer' and is 'rms'"):
+        run(tmp_path / "run", *ONE_STEP, "model.norm_kind=rms")
+
+
 def test_refuses_a_directory_that_holds_another_run(tmp_path, run):
     run(tmp_path / "run", *ONE_STEP)
     before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
