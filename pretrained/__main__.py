@@ -17,6 +17,7 @@ from errors import InputError
 from layer_stacks import single_paths
 from models.config import TransformerConfig
 from pretrained import exchange
+from pretrained.family import Part
 from skeleton import Skeleton
 
 LENGTHS = (128, 512, 4096)
@@ -39,7 +40,7 @@ def describe(directory: Path, *, lengths: tuple[int, ...] = LENGTHS) -> str:
         "memory of a forward pass beside the weights, one row, as compiled for this machine",
         *(f"  {length:>6,} tokens  {size:>8,.1f} MiB" for length, size in memory),
         "",
-        *_table(shapes, found.names),
+        *_table(shapes, found.parts),
     ]
     return "\n".join(lines)
 
@@ -63,14 +64,18 @@ def _temporary(skeleton: Skeleton, length: int) -> int:
     return compiled.memory_analysis().temp_size_in_bytes
 
 
-def _table(shapes: Mapping[str, jax.ShapeDtypeStruct], names: Mapping[str, str]) -> list[str]:
+def _table(shapes: Mapping[str, jax.ShapeDtypeStruct], parts: Mapping[str, Part]) -> list[str]:
     rows = [
-        (single, " x ".join(map(str, leaf.shape)), names[single])
+        (single, " x ".join(map(str, leaf.shape)), _told_part(parts[single]))
         for path, leaf in shapes.items()
         for single in single_paths(path)
     ]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     return [f"{ours:<{widths[0]}}  {shape:<{widths[1]}}  {theirs}" for ours, shape, theirs in rows]
+
+
+def _told_part(part: Part) -> str:
+    return part.name if part.of == 1 else f"{part.name}, part {part.index + 1} of {part.of}"
 
 
 def main() -> None:
@@ -79,7 +84,7 @@ def main() -> None:
     directory = parser.parse_args().directory
     if directory is None:
         for family in exchange.FAMILIES.values():
-            print(f"{family.model_type}: {', '.join(family.heads)}")
+            print(f"{family.name}: {', '.join(family.heads)}")
         return
     try:
         print(describe(directory))

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,16 @@ from flax import nnx
 
 from errors import InputError
 from layer_stacks import arranged, single_paths, stack_of
-from models.config import TransformerConfig
-from pretrained.encoders import BERT, LONGFORMER, ROBERTA
-from pretrained.family import Family, Head
+from models.config import EncoderDecoderConfig
+from pretrained.families import FAMILIES
+from pretrained.family import Family, Head, Part
 from pretrained.files import DTYPES, Stored, read_config, read_weights, stored_weights
 from skeleton import BuildModel, Skeleton
 
-FAMILIES = {family.model_type: family for family in (BERT, ROBERTA, LONGFORMER)}
 LARGEST = 2**31 - 1
+DEPTHS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers", "encoder_layers", "decoder_layers")
+DEPTHS += ("num_decoder_layers",)
+SHARED_DEPTH = 1000  # turns of layers that share their weights, so that their number says little
 OLD_LEAVES = {"gamma": "weight", "beta": "bias"}  # of norms, in files of 2018 and 2019
 
 log = logging.getLogger(__name__)
@@ -33,10 +35,10 @@ class Published:
 
     family: Family
     architecture: str
-    cfg: TransformerConfig
+    cfg: Any
     skeleton: Skeleton
     stored: Mapping[str, Stored]
-    names: Mapping[str, str]  # theirs, as in the files, by single parameter of ours
+    parts: Mapping[str, Part]  # where each single parameter of ours lies in the files
 
 
 def load(directory: str | Path, *, architecture: str = "", **sizes: Any) -> nnx.Module:
@@ -50,7 +52,7 @@ def load(directory: str | Path, *, architecture: str = "", **sizes: Any) -> nnx.
         too many, of other shapes, or there twice with different values, all of them named.
     """
     found = examined(Path(directory), architecture=architecture, **sizes)
-    params = arranged(_read(found.names, found.stored), found.skeleton.shapes)
+    params = arranged(_read(found.parts, found.stored), found.skeleton.shapes)
     return found.skeleton.join(params)
 
 
@@ -64,11 +66,11 @@ def examined(directory: Path, *, architecture: str = "", **sizes: Any) -> Publis
     try:
         _refuse_far_too_large(config, weights=len(stored))
         cfg = _changed(family.sizes(config), sizes)
-        skeleton = Skeleton(_builder(family.net, family.heads[architecture], cfg, config))
+        skeleton = Skeleton(_builder(family, family.heads[architecture], cfg, config, stored))
     except InputError as error:
         raise InputError(f"{directory}: {error}") from error
-    names = _paired(family, architecture, skeleton.shapes, stored, directory)
-    return Published(family, architecture, cfg, skeleton, stored, names)
+    parts = _paired(family, architecture, skeleton.shapes, stored, directory)
+    return Published(family, architecture, cfg, skeleton, stored, parts)
 
 
 def holds(directory: str | Path) -> bool:
@@ -80,8 +82,14 @@ def holds(directory: str | Path) -> bool:
 
 
 def sizes(directory: str | Path) -> dict[str, Any]:
-    """The net's sizes by the names of the model section of a recipe. Raises InputError as `examined`."""
+    """The net's sizes by the names of the model section of a recipe.
+
+    Raises:
+      InputError: as `examined`; or the model is an encoder-decoder, which no recipe trains yet.
+    """
     found = examined(Path(directory))
+    if isinstance(found.cfg, EncoderDecoderConfig):
+        raise InputError(f"{directory} holds a {found.architecture}: no task here trains an encoder-decoder yet")
     return {"name": found.family.net.__name__.lower()} | dataclasses.asdict(found.cfg)
 
 
@@ -92,9 +100,11 @@ def _family_of(config: Mapping[str, Any], directory: Path) -> Family:
             "only models of the families listed by `python -m pretrained` can be read"
         )
     name = config.get("model_type")
-    if not isinstance(name, str) or name not in FAMILIES:
-        raise InputError(f"{directory}: model_type {name!r} of config.json is not one of {', '.join(FAMILIES)}")
-    return FAMILIES[name]
+    for family in FAMILIES.values():
+        if family.model_type == name and family.marks(config):
+            return family
+    known = dict.fromkeys(family.model_type for family in FAMILIES.values())
+    raise InputError(f"{directory}: model_type {name!r} of config.json is not one of {', '.join(known)}")
 
 
 def _asked_architecture(config: Mapping[str, Any], family: Family, directory: Path) -> str:
@@ -104,10 +114,25 @@ def _asked_architecture(config: Mapping[str, Any], family: Family, directory: Pa
     return named[0]
 
 
-def _changed(cfg: TransformerConfig, sizes: Mapping[str, Any]) -> TransformerConfig:
-    if unknown := sizes.keys() - {field.name for field in dataclasses.fields(cfg)}:
-        raise InputError(f"{', '.join(sorted(unknown))} is no size of {type(cfg).__name__}")
-    return dataclasses.replace(cfg, **sizes)
+def _changed(cfg: Any, sizes: Mapping[str, Any]) -> Any:
+    """With those sizes in place of its own; in an encoder-decoder, in each half that has them."""
+    if isinstance(cfg, EncoderDecoderConfig):
+        halves = {name: getattr(cfg, name) for name in ("encoder", "decoder")}
+        _refuse_unknown(sizes, *halves.values())
+        return EncoderDecoderConfig(**{name: _replaced(half, sizes) for name, half in halves.items()})
+    _refuse_unknown(sizes, cfg)
+    return _replaced(cfg, sizes)
+
+
+def _replaced(cfg: Any, sizes: Mapping[str, Any]) -> Any:
+    return dataclasses.replace(cfg, **{name: value for name, value in sizes.items() if hasattr(cfg, name)})
+
+
+def _refuse_unknown(sizes: Mapping[str, Any], *cfgs: Any) -> None:
+    known = {field.name for cfg in cfgs for field in dataclasses.fields(cfg)}
+    if unknown := sizes.keys() - known:
+        names = " or ".join(dict.fromkeys(type(cfg).__name__ for cfg in cfgs))
+        raise InputError(f"{', '.join(sorted(unknown))} is no size of {names}")
 
 
 def _refuse_far_too_large(config: Mapping[str, Any], *, weights: int) -> None:
@@ -115,37 +140,35 @@ def _refuse_far_too_large(config: Mapping[str, Any], *, weights: int) -> None:
     for name, value in config.items():
         if isinstance(value, int) and value > LARGEST:
             raise InputError(f"config.json: {name}={value} is more than any model has")
-    if isinstance(config.get("num_hidden_layers"), int) and config["num_hidden_layers"] > weights:
-        raise InputError(f"config.json has more layers than the files have weights: {config['num_hidden_layers']}")
+    for name in DEPTHS:
+        if isinstance(config.get(name), int) and config[name] > max(weights, SHARED_DEPTH):
+            raise InputError(f"config.json has more layers than the files have weights: {name}={config[name]}")
 
 
-def _builder(net: type, head: Head, cfg: TransformerConfig, config: Mapping[str, Any]) -> BuildModel:
-    how = _classes(config, cfg) if head.counts_classes else {}
-    return lambda rngs: head.build(net(cfg, rngs=rngs), **how, rngs=rngs)
-
-
-def _classes(config: Mapping[str, Any], cfg: TransformerConfig) -> dict[str, Any]:
-    names, rate = config.get("id2label", {"0": "", "1": ""}), config.get("classifier_dropout")
-    rate = cfg.dropout_rate if rate is None else rate
-    if not isinstance(names, dict):
-        raise InputError(f"config.json: id2label must name the classes, got {names!r}")
-    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
-        raise InputError(f"config.json: classifier_dropout must be a number of at least 0 and below 1, got {rate!r}")
-    return {"classes": len(names), "dropout_rate": float(rate)}
+def _builder(
+    family: Family, head: Head, cfg: Any, config: Mapping[str, Any], stored: Mapping[str, Stored]
+) -> BuildModel:
+    options, net = head.options(config, stored), head.net or family.net
+    own = getattr(cfg, head.half) if head.half else cfg
+    return lambda rngs: head.build(net(own, rngs=rngs), **options, rngs=rngs)
 
 
 def _paired(
     family: Family, architecture: str, flat: Mapping[str, Any], stored: Mapping[str, Stored], directory: Path
-) -> dict[str, str]:
-    """Their name, as it stands in the files, of each single parameter of ours.
+) -> dict[str, Part]:
+    """Where each single parameter of ours lies in the files, by the name that stands there.
 
     Raises:
       InputError: names everything that does not fit.
     """
-    there = {_current(name, family, architecture): name for name in stored}
     wanted = _wanted(family, architecture, flat)
-    head, problems = family.heads[architecture], []
-    for name, (_, shape) in wanted.items():
+    shapes = {part.name: part.whole_shape(path, shape) for path, (part, shape) in wanted.items()}
+    head = family.heads[architecture]
+    known = shapes.keys() | head.repeated.keys()
+    current = {name: _current(name, family.prefix_of(architecture), family, known) for name in stored}
+    there = {now: name for name, now in current.items()}
+    problems = [f"{name} is there twice" for name, now in current.items() if there[now] != name]
+    for name, shape in shapes.items():
         found = stored[there[name]] if name in there else None
         if found is None:
             problems.append(f"{name} is missing")
@@ -153,37 +176,35 @@ def _paired(
             problems.append(f"{name} has shape {found.shape}, and config.json asks for {shape}")
         elif found.dtype not in DTYPES:
             problems.append(f"{name} holds {found.dtype}, not floating-point numbers")
-    spare = [name for name in there if name not in wanted and name not in head.repeated]
+    spare = [name for name in there if name not in known]
     left_out = [name for name in spare if any(re.fullmatch(rule, name) for rule in family.left_out)]
     problems += [f"{name} belongs to no part of {architecture}" for name in spare if name not in left_out]
-    if len(there) != len(stored):
-        problems += [f"{name} is there twice" for name in stored if there[_current(name, family, architecture)] != name]
     if problems:
         raise InputError(f"{directory} does not hold a {architecture}: {'; '.join(problems)}")
-    _check_repeated({there[name]: there[first] for name, first in head.repeated.items() if name in there}, stored)
+    twice = {name: first for name, first in head.repeated.items() if name in there and name not in shapes}
+    _check_repeated({there[name]: there[first] for name, first in twice.items()}, stored)
     if left_out:
         log.warning("%s: %s has no use for %s", directory, architecture, ", ".join(sorted(left_out)))
-    return {path: there[name] for name, (path, _) in wanted.items()}
+    return {path: dataclasses.replace(part, name=there[part.name]) for path, (part, _) in wanted.items()}
 
 
-def _wanted(family: Family, architecture: str, flat: Mapping[str, Any]) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """By their names: our path, and the shape in which they keep it."""
-    found = {}
-    for path, leaf in flat.items():
-        shape = tuple(leaf.shape[1:] if stack_of(path) else leaf.shape)
-        for single in single_paths(path):
-            name = family.counterpart(single, architecture)
-            found[name] = single, shape[::-1] if single.endswith(".kernel") else shape
-    return found
+def _wanted(family: Family, architecture: str, flat: Mapping[str, Any]) -> dict[str, tuple[Part, tuple[int, ...]]]:
+    """By our single paths: where each should lie, and its shape here."""
+    return {
+        single: (family.counterpart(single, architecture), tuple(leaf.shape[1:] if stack_of(path) else leaf.shape))
+        for path, leaf in flat.items()
+        for single in single_paths(path)
+    }
 
 
-def _current(name: str, family: Family, architecture: str) -> str:
-    """The name as transformers writes it now, for this architecture."""
+def _current(name: str, prefix: str, family: Family, known: Set[str]) -> str:
+    """The name as transformers writes it now for this architecture; the files may be older, or of another head."""
     module, _, leaf = name.rpartition(".")
-    name = f"{module}.{OLD_LEAVES.get(leaf, leaf)}"
-    if architecture == family.bare:
-        return name.removeprefix(f"{family.prefix}.")
-    return name
+    name = f"{module}.{OLD_LEAVES.get(leaf, leaf)}" if module else name
+    if name in known:
+        return name
+    bare = name.removeprefix(f"{family.prefix}.")
+    return next((other for other in (bare, prefix + bare) if other in known), name)
 
 
 def _check_repeated(pairs: Mapping[str, str], stored: Mapping[str, Stored]) -> None:
@@ -194,12 +215,12 @@ def _check_repeated(pairs: Mapping[str, str], stored: Mapping[str, Stored]) -> N
         raise InputError(f"{stored[differ[0]].file}: {', '.join(differ)} repeat other weights with other values")
 
 
-def _read(names: Mapping[str, str], stored: Mapping[str, Stored]) -> dict[str, jax.Array]:
-    paths = {name: path for path, name in names.items()}
-    read = read_weights({name: stored[name] for name in paths})
-    return {paths[name]: turned(paths[name], value.astype(jnp.float32)) for name, value in read}
-
-
-def turned(path: str, value: Any) -> Any:
-    """PyTorch keeps a map's matrix with its outputs first, Flax with its inputs first."""
-    return value.T if path.endswith(".kernel") else value
+def _read(parts: Mapping[str, Part], stored: Mapping[str, Stored]) -> dict[str, jax.Array]:
+    paths: dict[str, list[str]] = {}
+    for path, part in parts.items():
+        paths.setdefault(part.name, []).append(path)
+    params = {}
+    for name, value in read_weights({name: stored[name] for name in paths}):
+        value = value.astype(jnp.float32)
+        params |= {path: parts[path].taken(path, value) for path in paths[name]}
+    return params
