@@ -19,7 +19,7 @@ from errors import InputError
 # document).
 ROLES = {
     "pad": ("<pad>", "[PAD]"),
-    "cls": ("<s>", "[CLS]", "<|endoftext|>"),
+    "cls": ("<s>", "[CLS]", "<|startoftext|>", "<|endoftext|>"),
     "sep": ("</s>", "[SEP]", "<|endoftext|>"),
     "mask": ("<mask>", "[MASK]"),
     "unk": ("<unk>", "[UNK]", "<|endoftext|>"),
@@ -53,7 +53,8 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Tokenizer":
-        """Read a directory, tokenizer.json, vocab.txt (WordPiece), or vocab.json beside merges.txt (byte-level BPE).
+        """Read a directory, tokenizer.json, vocab.txt (WordPiece), vocab.json beside merges.txt (byte-level BPE, CLIP's
+        too), bpe_simple_vocab_16e6.txt.gz (CLIP), a .tiktoken file (GPT-2's, Whisper's) or a SentencePiece .model.
 
         Raises:
           InputError: if there is no such file, or it cannot be read as a tokenizer.

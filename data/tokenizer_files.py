@@ -1,18 +1,18 @@
-"""Tokenizer files in and out: tokenizer.json, BERT's vocab.txt, GPT-2's and RoBERTa's vocab.json with merges.txt."""
+"""Tokenizer files in and out: which of their forms a file or a directory has; tokenizer.json and BERT's vocab.txt."""
 
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import tokenizers
-from tokenizers import AddedToken, models
+from tokenizers import models
 
-from data.tokenizer_training import byte_level, wordpiece
+from data import byte_pairs, sentencepiece_files
+from data.records import read_text
+from data.tokenizer_training import wordpiece
 from errors import InputError
 
-# Vocabulary and merges: today's names, and those of GPT-2's first release.
-BPE_PAIRS = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
-BPE_SPECIALS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>", "<|endoftext|>")
 WORDPIECE_SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
@@ -22,12 +22,18 @@ def load(path: Path) -> tokenizers.Tokenizer:
         return _load_directory(path)
     if not path.exists():
         raise InputError(
-            f"{path}: no such tokenizer; give a directory, tokenizer.json, vocab.txt, or vocab.json beside merges.txt"
+            f"{path}: no such tokenizer; give a directory, tokenizer.json, vocab.txt, vocab.json beside merges.txt, "
+            "or a .model or .tiktoken file"
         )
-    for vocab, merges in BPE_PAIRS:
+    for vocab, merges in byte_pairs.PAIRS:
         if path.name in (vocab, merges):
-            return _load_bpe(path.with_name(vocab), path.with_name(merges))
-    return _load_wordpiece(path) if path.suffix == ".txt" else _load_json(path)
+            return byte_pairs.load_pair(path.with_name(vocab), path.with_name(merges))
+    suffix = Path(path.name.removesuffix(".gz")).suffix
+    if suffix == ".model":
+        return sentencepiece_files.load(path)
+    if suffix == ".tiktoken":
+        return byte_pairs.load_ranks(path)
+    return _load_txt(path) if suffix == ".txt" else _load_json(path)
 
 
 def save(tokenizer: tokenizers.Tokenizer, directory: Path) -> Path:
@@ -48,59 +54,52 @@ def save(tokenizer: tokenizers.Tokenizer, directory: Path) -> Path:
 def _load_directory(path: Path) -> tokenizers.Tokenizer:
     if (path / "tokenizer.json").exists():
         return _load_json(path / "tokenizer.json")
-    for vocab, merges in BPE_PAIRS:
+    for vocab, merges in byte_pairs.PAIRS:
         if (path / vocab).exists():
-            return _load_bpe(path / vocab, path / merges)
+            return byte_pairs.load_pair(path / vocab, path / merges)
     if (path / "vocab.txt").exists():
-        return _load_wordpiece(path / "vocab.txt")
-    raise InputError(f"{path}: holds no tokenizer.json, no vocab.json with merges.txt and no vocab.txt")
+        return _load_txt(path / "vocab.txt")
+    for name in sentencepiece_files.FILES:
+        if (path / name).exists():
+            family = _settings(path / "config.json").get("model_type", "")
+            settings = _settings(path / "tokenizer_config.json")
+            return sentencepiece_files.load(path / name, family=family, settings=settings)
+    raise InputError(
+        f"{path}: holds no tokenizer.json, no vocab.json with merges.txt, no vocab.txt and no "
+        f"{' or '.join(sentencepiece_files.FILES)}"
+    )
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    """The JSON object in `path`; empty if there is no such file."""
+    try:
+        found = json.loads(read_text(path)) if path.exists() else {}
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}:{error.lineno}: is not JSON ({error.msg})") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: should hold one JSON object")
+    return found
 
 
 def _load_json(path: Path) -> tokenizers.Tokenizer:
     try:
-        return tokenizers.Tokenizer.from_str(_text(path))
+        return tokenizers.Tokenizer.from_str(read_text(path))
     except InputError:
         raise
     except Exception as error:  # the library raises nothing narrower
         raise InputError(f"{path}: is not a readable tokenizer.json ({error})") from error
 
 
-def _load_bpe(vocab: Path, merges: Path) -> tokenizers.Tokenizer:
-    for path in (vocab, merges):
-        if not path.exists():
-            raise InputError(f"{path}: missing; byte-level BPE needs both {vocab.name} and {merges.name}")
-    try:
-        ids = json.loads(_text(vocab))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{vocab}:{error.lineno}: is not JSON ({error.msg})") from error
-    if not isinstance(ids, dict) or not all(isinstance(i, int) for i in ids.values()):
-        raise InputError(f"{vocab}: should map each token to its id")
-    pairs = _merges(merges, ids)
-    tokenizer = byte_level(models.BPE(ids, pairs))
-    # RoBERTa's mask swallows the space before it, so that "a <mask>" reads as one word would.
-    specials = [AddedToken(name, lstrip=name == "<mask>", normalized=False) for name in BPE_SPECIALS if name in ids]
-    tokenizer.add_special_tokens(specials)
-    return tokenizer
+def _load_txt(path: Path) -> tokenizers.Tokenizer:
+    text = read_text(path)
+    is_clip = "#version" in text.partition("\n")[0]
+    return byte_pairs.load_clip(path, text) if is_clip else _load_wordpiece(path, text)
 
 
-def _merges(path: Path, ids: dict[str, int]) -> list[tuple[str, str]]:
-    pairs = []
-    for number, line in enumerate(_text(path).split("\n"), 1):
-        if not line or (number == 1 and line.startswith("#version")):
-            continue
-        pair = line.split(" ")
-        if len(pair) != 2:
-            raise InputError(f"{path}:{number}: a merge is two tokens separated by one space, not {line!r}")
-        if any(token not in ids for token in (*pair, "".join(pair))):
-            raise InputError(f"{path}:{number}: the merge {line!r} uses a token that the vocabulary lacks")
-        pairs.append((pair[0], pair[1]))
-    return pairs
-
-
-def _load_wordpiece(path: Path) -> tokenizers.Tokenizer:
+def _load_wordpiece(path: Path, text: str) -> tokenizers.Tokenizer:
     """BERT's vocab.txt does not say whether it is cased: it is taken as uncased if no token holds one of A to Z."""
-    lines = _text(path).split("\n")
-    tokens = [line.rstrip("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
+    lines = text.split("\n")
+    tokens = lines[:-1] if lines[-1] == "" else lines
     ids: dict[str, int] = {}
     for number, token in enumerate(tokens, 1):
         if token in ids:
@@ -112,12 +111,3 @@ def _load_wordpiece(path: Path) -> tokenizers.Tokenizer:
     tokenizer = wordpiece(models.WordPiece(ids, unk_token="[UNK]"), lowercase=lowercase)
     tokenizer.add_special_tokens([name for name in WORDPIECE_SPECIALS if name in ids])
     return tokenizer
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text (byte {error.start})") from error
