@@ -222,13 +222,13 @@ def test_an_error_in_the_reading_thread_reaches_the_caller():
 
 
 def test_closing_stops_the_reading_thread():
-    before = threading.active_count()
+    before = set(threading.enumerate())
     batches = train()
     next(batches)
     batches.close()
     deadline = time.monotonic() + 5
-    while threading.active_count() > before and time.monotonic() < deadline:
+    while set(threading.enumerate()) - before and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert threading.active_count() == before
+    assert not set(threading.enumerate()) - before
     assert numbers(next(batches)) == numbers(train().at(1))
     batches.close()
