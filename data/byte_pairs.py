@@ -122,7 +122,7 @@ def _with_specials(tokenizer: tokenizers.Tokenizer, ids: dict[str, int]) -> toke
     specials = [AddedToken(name, lstrip=name == "<mask>", normalized=False) for name in SPECIALS if name in ids]
     tokenizer.add_special_tokens(specials)
     if "<s>" in ids:  # RoBERTa's offsets leave out the space that begins a token; GPT-2's do not
-        tokenizer.post_processor = processors.ByteLevel(trim_offsets=True)
+        tokenizer.post_processor = processors.ByteLevel(add_prefix_space=False, trim_offsets=True)
     return tokenizer
 
 

@@ -25,6 +25,7 @@ T5_START = ["<pad>", "</s>", "<unk>"]
 XLM_ROBERTA_START = ["<unk>", "<s>", "</s>"]
 # T5's own form of its file spells the sentinels with the mark of a space; both become "<extra_id_k>".
 SENTINEL = re.compile(r"▁?(<extra_id_\d+>)")
+MOST_SENTINELS = 10_000
 MARKERS = ("<mask>", "[MASK]", "[CLS]", "[SEP]", "<pad>", "[PAD]")
 NONE: Mapping[str, Any] = MappingProxyType({})
 
@@ -152,7 +153,10 @@ def _spaces(model: ModelProto) -> pre_tokenizers.PreTokenizer:
 
 
 def _spelt_out(pieces: Pieces) -> pre_tokenizers.PreTokenizer:
-    """Cuts "</s>" in a document after its first character: Unigram would read the token, SentencePiece does not."""
+    """Cuts "</s>" in a document after its first character: Unigram would read the token, SentencePiece does not.
+
+    Where both of these are unknown, two unknown tokens come of it, and one of SentencePiece's own reading.
+    """
     rest: dict[str, list[str]] = {}
     for name in (*pieces.specials, *pieces.byte_pieces):
         rest.setdefault(name[0], []).append(re.escape(name[1:]))
@@ -168,7 +172,12 @@ def _t5(path: Path, pieces: Pieces, settings: Mapping[str, Any]) -> Pieces:
     """With 100 sentinels, the last one first; a file that has sentinels keeps its own."""
     if any(SENTINEL.fullmatch(name) for name in pieces.specials):
         return pieces
-    sentinels = [f"<extra_id_{k}>" for k in reversed(range(settings.get("extra_ids", 100)))]
+    count = settings.get("extra_ids", 100)
+    if not isinstance(count, int) or not 0 <= count <= MOST_SENTINELS:
+        raise InputError(
+            f"{path.parent}: tokenizer_config.json has extra_ids={count!r}, which is no number of sentinels"
+        )
+    sentinels = [f"<extra_id_{k}>" for k in reversed(range(count))]
     scores = pieces.scores | dict.fromkeys(sentinels, 0.0)
     return replace(pieces, scores=scores, specials=(*pieces.specials, *sentinels))
 

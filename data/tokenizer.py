@@ -26,7 +26,7 @@ ROLES = {
 }
 # A longer text is encoded in parts of about this many characters, so that memory stays bounded and both cores work.
 PART_CHARS = 1 << 15
-_PART_END = re.compile(r"(?<=[^\W_])(?=\s)")
+_PART_ENDS = (re.compile(r"(?<=[^\W_])(?= )"), re.compile(r"(?<=[^\W_])(?=\s)"))
 
 
 class Tokenizer:
@@ -164,7 +164,7 @@ class Tokenizer:
 
     @cached_property
     def _reading_specials(self) -> tokenizers.Tokenizer:
-        return tokenizers.Tokenizer.from_str(self._backend.to_str())
+        return tokenizers.Tokenizer.from_str(tokenizer_files.written(self._backend))
 
     def _role(self, role: str) -> int:
         for name in ROLES[role]:
@@ -184,7 +184,8 @@ def _looks_like_start(token: str) -> bool:
 def _parts(texts: Sequence[str]) -> tuple[list[str], list[int]]:
     """Cut long texts between a letter or digit and the white space after it, where no tokenizer of ours looks across.
 
-    Not after white space: byte-level BPE reads a run of it differently at the end of a text.
+    Not after white space: byte-level BPE reads a run of it differently at the end of a text. Before a space if there is
+    one: where SentencePiece keeps all white space, it writes a space of its own before a text that starts otherwise.
 
     Where the text offers no such place the cut falls after PART_CHARS characters, and may fall inside a word.
     """
@@ -192,8 +193,8 @@ def _parts(texts: Sequence[str]) -> tuple[list[str], list[int]]:
     for owner, text in enumerate(texts):
         begin = 0
         while len(text) - begin > 2 * PART_CHARS:
-            at = _PART_END.search(text, begin + PART_CHARS, begin + 2 * PART_CHARS)
-            end = at.end() if at else begin + PART_CHARS
+            found = (gap.search(text, begin + PART_CHARS, begin + 2 * PART_CHARS) for gap in _PART_ENDS)
+            end = next((at.end() for at in found if at), begin + PART_CHARS)
             parts.append(text[begin:end])
             owners.append(owner)
             begin = end
