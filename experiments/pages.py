@@ -3,7 +3,8 @@
 A page holds `<!-- KIND:NAME key=value ... -->`, the table, and `<!-- end -->`; all between the two is generated. Kinds:
 
 - `ledger:STUDY`: the records of a study; `key=value` keeps those whose field has that value (`ledger:all`: all)
-- `attention:NAME`, `faults:NAME`, `speed:NAME`, `sizes:NAME`: made from experiments/KIND/results/NAME.json
+- `attention:NAME`, `faults:NAME`, `speed:NAME`, `sizes:NAME`, `tokenizers:NAME`: made from
+  experiments/KIND/results/NAME.json
 """
 
 import json
@@ -20,6 +21,7 @@ from experiments.record import Record, read_records
 from experiments.sizes import page as sizes_page
 from experiments.speed import page as speed_page
 from experiments.table import records_table
+from experiments.tokenizers import page as tokenizers_page
 
 BLOCK = re.compile(r"^(<!-- (\w+):([\w.-]+)((?: [\w]+=[^\s>]+)*) -->\n)(.*?)(^<!-- end -->)", re.DOTALL | re.MULTILINE)
 START = re.compile(r"^<!-- \w+:", re.MULTILINE)
@@ -90,4 +92,5 @@ RESULTS: dict[str, dict[str, Callable[[Any], str]]] = {
     "faults": faults_page.TABLES,
     "speed": speed_page.TABLES,
     "sizes": sizes_page.TABLES,
+    "tokenizers": tokenizers_page.TABLES,
 }
