@@ -79,7 +79,7 @@ def _model() -> ConfigDict:
 
 def _tokenizer() -> ConfigDict:
     tokenizer = ConfigDict()
-    tokenizer.path = ""  # tokenizer.json, vocab.txt, or a directory with one or vocab.json + merges.txt; "" = train
+    tokenizer.path = ""  # a file or a directory that data/tokenizer.py's `load` reads; "" = train
     tokenizer.kind = "byte_bpe"  # byte_bpe | wordpiece | unigram: what is trained when there is no path
     tokenizer.vocab_size = 8192  # V, entries to train, special tokens included
     tokenizer.train_characters = 20_000_000  # at most this much of the training text is used to train it, characters
