@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import tokenizers
 from google.protobuf.message import DecodeError
 from sentencepiece.sentencepiece_model_pb2 import ModelProto, TrainerSpec
@@ -86,7 +87,27 @@ def _read(path: Path) -> ModelProto:
             f"{path}: a SentencePiece model with {' and '.join(k for k, v in refused.items() if v)}"
             " is not read here; save its tokenizer.json with transformers"
         )
+    if spaces.precompiled_charsmap and not _is_sound(spaces.precompiled_charsmap):
+        raise InputError(f"{path}: is damaged: its table of characters points outside itself")
     return model
+
+
+def _is_sound(table: bytes) -> bool:
+    """Whether a table of characters may be read; on another one `tokenizers` would panic at some later text.
+
+    The table is the size of a trie in bytes, the trie in units of 32 bits (darts-clone's), and one after another the
+    texts that characters become. The children of a unit lie in one block of 256, its value at the unit's own offset.
+    """
+    size = int.from_bytes(table[:4], "little")
+    if size % 1024 or not 0 < size < len(table) - 4:
+        return False
+    units, texts = np.frombuffer(table[4 : 4 + size], "<u4"), np.frombuffer(table[4 + size :], np.uint8)
+    at = np.flatnonzero(units >> 31 == 0)  # the others are values
+    base = at ^ ((units[at] >> 10) << ((units[at] & 512) >> 6))
+    if (base >= len(units)).any():
+        return False
+    starts = units[base[units[at] & 256 > 0]] & 0x7FFFFFFF
+    return bool((starts < len(texts)).all() and (texts[starts] & 0xC0 != 0x80).all())  # at the start of a character
 
 
 def _pieces(path: Path, model: ModelProto) -> Pieces:

@@ -8,8 +8,8 @@ import sentencepiece
 import tokenizers
 from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
+from data import sentencepiece_files, tokenizer_files
 from data import tokenizer as tokenizer_module
-from data import tokenizer_files
 from data.tokenizer import Tokenizer
 from errors import InputError
 from tests.data.awkward import AWKWARD, PROSE, WITH_SPECIALS, assert_same_as_transformers
@@ -174,6 +174,21 @@ def test_every_length_at_which_a_model_may_be_cut_off_is_refused(tmp_path):
         path.write_bytes(raw[:length])
         with pytest.raises(InputError, match=r"spiece.model: is (damaged|cut short)"):
             tokenizer_files.load(path)
+
+
+@pytest.mark.parametrize("rule", ["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf"])
+def test_a_table_of_characters_is_sound_until_a_value_or_a_child_points_outside(rule):
+    table = ModelProto.FromString(trained(normalization_rule_name=rule)).normalizer_spec.precompiled_charsmap
+    assert sentencepiece_files._is_sound(table)
+    size = int.from_bytes(table[:4], "little")
+    units = [int.from_bytes(table[4 + at : 8 + at], "little") for at in range(0, size, 4)]
+    value = next(i for i, unit in enumerate(units) if unit >> 31 and unit & 0x7FFFFFFF)
+    inner = next(i for i, unit in enumerate(units) if not unit >> 31)
+    for at, unit in ((value, 0xFFFFFFF0), (inner, 0x7FFFFC00)):
+        damaged = bytearray(table)
+        damaged[4 + 4 * at : 8 + 4 * at] = unit.to_bytes(4, "little")
+        assert not sentencepiece_files._is_sound(bytes(damaged))
+    assert not any(sentencepiece_files._is_sound(bad) for bad in (b"", b"abc", table[:size], table[: size + 4]))
 
 
 def _changed(**pieces_or_specs) -> bytes:
