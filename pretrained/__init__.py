@@ -1,7 +1,8 @@
 """Published models in and out: directories of config.json and safetensors as transformers writes them."""
 
-from pretrained.exchange import FAMILIES, holds, load, sizes
-from pretrained.lengthen import roberta_to_longformer
+from pretrained.exchange import holds, load, sizes
+from pretrained.families import FAMILIES
+from pretrained.lengthen import bart_to_led, roberta_to_longformer
 from pretrained.saving import save
 
-__all__ = ["FAMILIES", "holds", "load", "roberta_to_longformer", "save", "sizes"]
+__all__ = ["FAMILIES", "bart_to_led", "holds", "load", "roberta_to_longformer", "save", "sizes"]

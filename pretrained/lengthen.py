@@ -1,4 +1,4 @@
-"""A RoBERTa made into a Longformer: `python -m pretrained.lengthen ROBERTA LONGFORMER --max-positions=4096`."""
+"""A RoBERTa made into a Longformer, a BART into an LED: `python -m pretrained.lengthen SHORT LONG`."""
 
 import argparse
 import dataclasses
@@ -12,7 +12,8 @@ from jax import Array
 from jaxtyping import Float
 
 from errors import InputError
-from models.config import LongformerConfig
+from models.config import EncoderDecoderConfig, LongformerConfig, TransformerConfig
+from models.encoder_decoder import EncoderDecoder
 from models.longformer import Longformer
 from models.transformer import Transformer
 from pretrained.exchange import load
@@ -45,51 +46,91 @@ def roberta_to_longformer(
     cfg = model.encoder.cfg
     if type(model.encoder) is not Transformer or cfg.positions != "learned" or cfg.causal:
         raise InputError("only an encoder with full attention and learned positions can be made into a Longformer")
-    if max_positions < cfg.longest:
-        raise InputError(f"max_positions={max_positions} is less than the {cfg.longest} places that there are")
-    longer = LongformerConfig(
-        **{field.name: getattr(cfg, field.name) for field in dataclasses.fields(cfg)}
-        | {"max_positions": max_positions + cfg.padding_place + 1},
-        windows=windows,
-        max_global_tokens=max_global_tokens,
-    )
+    longer = _windowed(cfg, windows, max_positions, max_global_tokens, cfg.padding_place)
 
     def build(rngs: nnx.Rngs) -> nnx.Module:
         other = nnx.clone(model)  # whose head stays as it is
         other.encoder = Longformer(longer, rngs=rngs)
         return other
 
-    skeleton, params = Skeleton(build), parameters(model)
-    table = "encoder.embeddings.position.embedding"
-    params[table] = tiled(params[table], first=cfg.padding_place + 1, rows=longer.max_positions)
+    return _joined(Skeleton(build), parameters(model), "encoder", cfg.padding_place + 1, longer)
+
+
+def bart_to_led(
+    model: nnx.Module, *, windows: tuple[int, ...], max_positions: int, max_global_tokens: int = 1
+) -> nnx.Module:
+    """The same model with sliding-window attention in its encoder and room for `max_positions` tokens to be read.
+
+    As `roberta_to_longformer`; the decoder stays as it is, but for the two rows of its table that serve no text.
+
+    Raises:
+      InputError: the net is no encoder-decoder of Transformers with learned positions, or reads as much already.
+    Source: Beltagy et al. 2020, section 7.
+    """
+    cfg = model.net.cfg
+    if type(model.net.encoder) is not Transformer or cfg.encoder.positions != "learned":
+        raise InputError("only an encoder with full attention and learned positions can be made into LED's")
+    table, unused = "net.decoder.embeddings.position.embedding", cfg.decoder.padding_place + 1
+    longer = _windowed(cfg.encoder, windows, max_positions, max_global_tokens, -1)
+    decoder = dataclasses.replace(cfg.decoder, max_positions=cfg.decoder.longest, padding_place=-1, counted_places=True)
+
+    def build(rngs: nnx.Rngs) -> nnx.Module:
+        other = nnx.clone(model)
+        other.net = EncoderDecoder(EncoderDecoderConfig(encoder=longer, decoder=decoder), rngs=rngs)
+        return other
+
+    params = parameters(model)
+    params[table] = params[table][unused:]
+    return _joined(Skeleton(build), params, "net.encoder", cfg.encoder.padding_place + 1, longer)
+
+
+def _windowed(
+    cfg: TransformerConfig, windows: tuple[int, ...], max_positions: int, max_global_tokens: int, padding_place: int
+) -> LongformerConfig:
+    if max_positions < cfg.longest:
+        raise InputError(f"max_positions={max_positions} is less than the {cfg.longest} places that there are")
+    sizes = {field.name: getattr(cfg, field.name) for field in dataclasses.fields(cfg)}
+    sizes |= {"max_positions": max_positions + padding_place + 1, "padding_place": padding_place}
+    sizes["counted_places"] = True
+    return LongformerConfig(**sizes, windows=windows, max_global_tokens=max_global_tokens)
+
+
+def _joined(
+    skeleton: Skeleton, params: dict[str, Array], encoder: str, first: int, cfg: LongformerConfig
+) -> nnx.Module:
+    """The encoder's table of places from its row `first` on again and again, and projections of global tokens made."""
+    table = f"{encoder}.embeddings.position.embedding"
+    params[table] = tiled(params[table], first=first, unused=cfg.padding_place + 1, rows=cfg.max_positions)
     return skeleton.join({path: params[path.replace("_global.", ".")] for path in skeleton.shapes})
 
 
-def tiled(table: Float[Array, "P D"], *, first: int, rows: int) -> Float[Array, "Q D"]:
-    """The rows from `first` on again and again, until there are `rows`; those before once."""
+def tiled(table: Float[Array, "P D"], *, first: int, unused: int, rows: int) -> Float[Array, "Q D"]:
+    """`unused` rows, those below `first` that serve no text; then the rows from `first` on, until there are `rows`."""
     places = jnp.arange(rows)
-    within = first + (places - first) % (table.shape[0] - first)
-    return table[jnp.where(places < first, places, within)]
+    within = first + (places - unused) % (table.shape[0] - first)
+    return table[jnp.where(places < unused, places, within)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m pretrained.lengthen", description=__doc__.splitlines()[0])
-    parser.add_argument("roberta", type=Path, help="directory in transformers' format")
-    parser.add_argument("longformer", type=Path, help="directory to write")
+    parser.add_argument("short", type=Path, help="directory of a RoBERTa or BART in transformers' format")
+    parser.add_argument("long", type=Path, help="directory to write a Longformer or LED to")
     parser.add_argument("--max-positions", type=int, default=4096, help="tokens in the longest text")
     parser.add_argument("--window", type=int, default=256, help="tokens seen to each side")
     given = parser.parse_args()
     try:
-        if given.longformer.exists():
-            raise InputError(f"{given.longformer} exists; choose another directory")
-        longer = roberta_to_longformer(load(given.roberta), windows=(given.window,), max_positions=given.max_positions)
-        save(longer, given.longformer)
+        if given.long.exists():
+            raise InputError(f"{given.long} exists; choose another directory")
+        model = load(given.short)
+        lengthened = bart_to_led if hasattr(model, "net") else roberta_to_longformer
+        longer = lengthened(model, windows=(given.window,), max_positions=given.max_positions)
+        save(longer, given.long, like=given.short)
     except InputError as error:
         sys.exit(f"python -m pretrained.lengthen: {error}")
     for name in TOKENIZER:
-        if (given.roberta / name).exists():
-            shutil.copy(given.roberta / name, given.longformer / name)
-    print(f"{given.longformer}: texts of up to {given.max_positions} tokens, {given.window} seen to each side")
+        if (given.short / name).exists():
+            shutil.copy(given.short / name, given.long / name)
+    print(f"{given.long}: texts of up to {given.max_positions} tokens, {given.window} seen to each side")
 
 
 if __name__ == "__main__":

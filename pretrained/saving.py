@@ -1,7 +1,8 @@
 """A model's weights out, as its family is published."""
 
 import dataclasses
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from layer_stacks import single_paths, stack_of
 from models.config import EncoderDecoderConfig
 from pretrained.families import FAMILIES
 from pretrained.family import Family, Head, Part
-from pretrained.files import write
+from pretrained.files import read_config, write
 from skeleton import parameters
 
 SHARD_BYTES = 5_000_000_000  # as transformers cuts them
+KEPT = re.compile(r".*_token_ids?|id2label|label2id|problem_type|task_specific_params")
 FREE = ("dtype", "remat", "scan", "implementation", "max_global_tokens", "dropout_rate", "attention_dropout_rate")
 FREE += ("lora_alpha", "lora_maps")
 """Sizes that config.json does not decide, or that change no answer."""
@@ -29,24 +31,48 @@ def save(
     *,
     family: str = "",
     pad_token_id: int | None = None,
+    classes: Sequence[str] = (),
+    like: str | Path = "",
     shard_bytes: int = SHARD_BYTES,
 ) -> None:
     """Writes config.json and safetensors that transformers' `from_pretrained` loads with nothing missing or left over.
 
     `family`: one of `pretrained.FAMILIES`; told from the model where it is left out. `pad_token_id`: the tokenizer's;
-    from it transformers' RoBERTa and Longformer tell which tokens to count.
+    from it transformers' RoBERTa and Longformer tell which tokens to count. `classes`: names for a classifier's.
+    `like`: a directory whose config.json gives what a model does not know of itself: the ids of special tokens, and the
+    names of classes.
 
     Raises:
-      InputError: the model has parts that the family does not.
+      InputError: the model has parts that the family does not, or not as many classes as names.
     """
     if family and family not in FAMILIES:
         raise InputError(f"family={family!r} is not one of {', '.join(FAMILIES)}")
     plan = _plan(model, FAMILIES[family], pad_token_id) if family else _family_like(model, pad_token_id)
     config = {"model_type": plan.family.model_type, "architectures": [plan.architecture], "dtype": "float32"}
-    config |= plan.config
+    config |= plan.config | _kept(like, plan) | _named_classes(classes, plan)
     if pad_token_id is not None:
         config["pad_token_id"] = pad_token_id
     write(Path(directory), config, _weights(plan), shard_bytes=shard_bytes)
+
+
+def _kept(like: str | Path, plan: "Plan") -> dict[str, Any]:
+    """What the config.json of `like` has beside sizes; names of classes only if there are as many of them."""
+    kept = {name: value for name, value in (read_config(Path(like)) if like else {}).items() if KEPT.fullmatch(name)}
+    if len(kept.get("id2label", ())) != len(plan.config.get("id2label", ())):
+        kept = {name: value for name, value in kept.items() if name not in ("id2label", "label2id")}
+    if "padding_place" in plan.family.fills:
+        kept.pop("pad_token_id", None)  # which is a place too
+    return kept
+
+
+def _named_classes(classes: Sequence[str], plan: "Plan") -> dict[str, Any]:
+    if not classes:
+        return {}
+    count = len(plan.config.get("id2label", ()))
+    if len(classes) != count or len(set(classes)) != count:
+        raise InputError(f"the model tells {count} classes; as many different names are needed, got {list(classes)}")
+    names = {str(number): name for number, name in enumerate(classes)}
+    return {"id2label": names, "label2id": {name: int(number) for number, name in names.items()}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,10 +134,11 @@ def _refuse_changed(cfg: Any, family: Family, config: dict[str, Any]) -> None:
         again = family.sizes(config)
     except InputError as error:
         raise InputError(f"it is no {family.name} ({error})") from error
+    theirs = dict(_flat(again))
     differ = [
-        f"{name}={ours!r}, theirs is {theirs!r}"
-        for (name, ours), (_, theirs) in zip(_flat(cfg), _flat(again), strict=True)
-        if ours != theirs and name.rpartition(".")[2] not in FREE
+        f"{name}={ours!r}, theirs is {theirs.get(name)!r}"
+        for name, ours in _flat(cfg)
+        if ours != theirs.get(name) and name.rpartition(".")[2] not in FREE
     ]
     if differ:
         raise InputError(f"it is no {family.name} ({'; '.join(differ)})")

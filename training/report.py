@@ -130,6 +130,7 @@ def export(run: Run, params: dict[str, jax.Array], save: Callable[..., None]) ->
     if jax.process_count() > 1:
         raise InputError("mode=export writes what one process holds: leave cluster.address empty")
     place, tokenizer = run.directory / "exported", run.task.tokenizer
-    save(run.skeleton.join(params), place, pad_token_id=tokenizer.pad_id)
+    classes = run.config.data.classes if "classes" in run.task.head else ()
+    save(run.skeleton.join(params), place, pad_token_id=tokenizer.pad_id, classes=classes)
     tokenizer.save(place)
     print(f"{place}: config.json, model.safetensors and tokenizer.json; transformers' from_pretrained reads it")

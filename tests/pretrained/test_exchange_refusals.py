@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 import pretrained
 from errors import InputError
-from models import Longformer, LongformerConfig, MaskedLM, SequenceClassifier, Transformer, TransformerConfig
+from models import MaskedLM, Transformer, TransformerConfig
 from pretrained import files
 from pretrained.__main__ import describe
 from skeleton import parameters
@@ -277,33 +277,6 @@ def test_a_thousand_damaged_directories_give_an_error_of_ours_or_a_whole_model(s
         shutil.rmtree(place)
     print(told)
     assert told["refused"] > 500
-
-
-def test_only_models_of_a_published_family_are_saved(tmp_path):
-    net = Longformer(LongformerConfig(**SIZES, windows=(4,), padding_place=1, dilations=(2,)), rngs=nnx.Rngs(0))
-    with pytest.raises(InputError, match="neither a window for each head nor dilation"):
-        pretrained.save(MaskedLM(net, rngs=nnx.Rngs(0)), tmp_path / "a")
-    with pytest.raises(InputError, match=r"it is no roberta \(norm='pre', theirs is 'post'"):
-        pretrained.save(masked_lm(norm="pre"), tmp_path / "b")
-    with pytest.raises(InputError, match="positions='rotary', theirs is 'learned'"):
-        pretrained.save(masked_lm(positions="rotary", padding_place=-1), tmp_path / "b", pad_token_id=1)
-    with pytest.raises(InputError, match=r"lora_rank=2"):
-        pretrained.save(masked_lm(lora_rank=2), tmp_path / "c")
-    assert not any(tmp_path.iterdir())
-
-
-def test_a_head_is_saved_in_the_family_that_computes_the_same(tmp_path):
-    """DistilBERT's classifier has the same weights under a relu."""
-    cfg = TransformerConfig(**SIZES, norm_epsilon=1e-12)
-    kinds = {"tanh": "bert", "relu": "distilbert"}
-    for kind, family in kinds.items():
-        encoder = Transformer(cfg, rngs=nnx.Rngs(0))
-        model = SequenceClassifier(encoder, classes=3, dropout_rate=0.1, kind=kind, rngs=nnx.Rngs(1))
-        pretrained.save(model, tmp_path / kind)
-        assert json.loads((tmp_path / kind / "config.json").read_text())["model_type"] == family
-        other = next(each for each in kinds.values() if each != family)
-        with pytest.raises(InputError, match=f"its head is '{kind}', that of {other} '"):
-            pretrained.save(model, tmp_path / "other", family=other)
 
 
 def test_a_directory_is_described_for_a_person(saved):

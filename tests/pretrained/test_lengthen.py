@@ -54,7 +54,8 @@ def test_a_longer_text_is_read_to_its_end():
 
 def test_places_are_tiled_and_those_that_no_text_uses_stay_alone():
     table = jnp.arange(5.0)[:, None]
-    assert tiled(table, first=2, rows=10)[:, 0].tolist() == [0, 1, 2, 3, 4, 2, 3, 4, 2, 3]
+    assert tiled(table, first=2, unused=2, rows=10)[:, 0].tolist() == [0, 1, 2, 3, 4, 2, 3, 4, 2, 3]
+    assert tiled(table, first=2, unused=0, rows=7)[:, 0].tolist() == [2, 3, 4, 2, 3, 4, 2]
 
 
 def test_projections_of_global_tokens_begin_as_those_of_the_others():

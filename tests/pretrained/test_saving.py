@@ -1,0 +1,57 @@
+"""A model is saved as the family that would read it back as it is, or not at all."""
+
+import json
+
+import pytest
+from flax import nnx
+
+import pretrained
+from errors import InputError
+from models import Longformer, LongformerConfig, MaskedLM, SequenceClassifier, Transformer, TransformerConfig
+
+SIZES = {"vocab_size": 40, "width": 12, "depth": 2, "heads": 2, "mlp_width": 16, "max_positions": 20}
+
+
+def masked_lm(**more):
+    cfg = TransformerConfig(**SIZES | {"token_types": 1, "padding_place": 1} | more)
+    return MaskedLM(Transformer(cfg, rngs=nnx.Rngs(0)), rngs=nnx.Rngs(1))
+
+
+def test_only_models_of_a_published_family_are_saved(tmp_path):
+    net = Longformer(LongformerConfig(**SIZES, windows=(4,), padding_place=1, dilations=(2,)), rngs=nnx.Rngs(0))
+    with pytest.raises(InputError, match="neither a window for each head nor dilation"):
+        pretrained.save(MaskedLM(net, rngs=nnx.Rngs(0)), tmp_path / "a")
+    with pytest.raises(InputError, match=r"it is no roberta \(norm='pre', theirs is 'post'"):
+        pretrained.save(masked_lm(norm="pre"), tmp_path / "b")
+    with pytest.raises(InputError, match="positions='rotary', theirs is 'learned'"):
+        pretrained.save(masked_lm(positions="rotary", padding_place=-1), tmp_path / "b", pad_token_id=1)
+    with pytest.raises(InputError, match=r"lora_rank=2"):
+        pretrained.save(masked_lm(lora_rank=2), tmp_path / "c")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_head_is_saved_in_the_family_that_computes_the_same(tmp_path):
+    """DistilBERT's classifier has the same weights under a relu."""
+    cfg = TransformerConfig(**SIZES, norm_epsilon=1e-12)
+    kinds = {"tanh": "bert", "relu": "distilbert"}
+    for kind, family in kinds.items():
+        encoder = Transformer(cfg, rngs=nnx.Rngs(0))
+        model = SequenceClassifier(encoder, classes=3, dropout_rate=0.1, kind=kind, rngs=nnx.Rngs(1))
+        pretrained.save(model, tmp_path / kind)
+        assert json.loads((tmp_path / kind / "config.json").read_text())["model_type"] == family
+        other = next(each for each in kinds.values() if each != family)
+        with pytest.raises(InputError, match=f"its head is '{kind}', that of {other} '"):
+            pretrained.save(model, tmp_path / "other", family=other)
+
+
+def test_a_classifier_is_saved_with_the_names_of_its_classes_and_as_another_directory_has_them(tmp_path):
+    encoder = Transformer(TransformerConfig(**SIZES | {"token_types": 1, "padding_place": 1}), rngs=nnx.Rngs(0))
+    model = SequenceClassifier(encoder, classes=2, dropout_rate=0.1, rngs=nnx.Rngs(1))
+    pretrained.save(model, tmp_path / "named", classes=("bad", "good"))
+    pretrained.save(model, tmp_path / "again", like=tmp_path / "named")
+    for name in ("named", "again"):
+        config = json.loads((tmp_path / name / "config.json").read_text())
+        assert config["id2label"] == {"0": "bad", "1": "good"}
+        assert config["label2id"] == {"bad": 0, "good": 1}
+    with pytest.raises(InputError, match=r"the model tells 2 classes; as many different names are needed, got \['a'\]"):
+        pretrained.save(model, tmp_path / "other", classes=("a",))
