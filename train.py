@@ -22,7 +22,7 @@ from skeleton import Skeleton
 from tasks import TASKS, Share, load_tokenizer
 from training import cluster, forecast, loop, process, report, run_directory
 from training.mesh import entered, make_mesh, process_share
-from training.weights import check_complete, finished_source, starting_source
+from training.weights import check_complete, finished_source, starting_source, take_sizes
 
 
 def main(argv: list[str]) -> None:
@@ -31,6 +31,7 @@ def main(argv: list[str]) -> None:
     mode = pick(modes, config.mode, key="mode")
     directory = Path(config.workdir)
     process.prepare(config)
+    take_sizes(config, pretrained)
     mesh = make_mesh(config.mesh, forecast.devices_of(config))
     with run_directory.held(directory), entered(mesh):
         mode(config, directory, mesh)
@@ -50,18 +51,15 @@ def plan(config, directory: Path, mesh) -> None:
 
 
 def evaluate(config, directory: Path, mesh) -> None:
-    run, params = finished(config, directory, mesh)
-    report.evaluation(run, params, split=config.evaluation.split)
+    report.evaluation(*finished(config, directory, mesh), split=config.evaluation.split)
 
 
 def predict(config, directory: Path, mesh) -> None:
-    run, params = finished(config, directory, mesh)
-    report.prediction(run, params, split=config.prediction.split)
+    report.prediction(*finished(config, directory, mesh), split=config.prediction.split)
 
 
 def export(config, directory: Path, mesh) -> None:
-    run, params = finished(config, directory, mesh)
-    report.export(run, params, pretrained.save)
+    report.export(*finished(config, directory, mesh), pretrained.save)
 
 
 def finished(config, directory: Path, mesh):

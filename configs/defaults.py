@@ -36,6 +36,7 @@ def get_config() -> ConfigDict:
 
 def _model() -> ConfigDict:
     model = ConfigDict()
+    model.from_init = False  # kind, sizes, positions, norms and windows of the net are those of init_from
     model.name = "longformer"  # transformer | longformer | alternating (windows, 0 = sees all: ModernBERT)
     model.width = 128  # D, size of a token's vector
     model.depth = 4  # number of layers

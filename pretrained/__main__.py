@@ -15,10 +15,9 @@ import jax.numpy as jnp
 
 from errors import InputError
 from layer_stacks import single_paths
-from models.config import TransformerConfig
+from models.config import EncoderDecoderConfig, TransformerConfig
 from pretrained import exchange
 from pretrained.family import Part
-from skeleton import Skeleton
 
 LENGTHS = (128, 512, 4096)
 MIB = 2**20
@@ -29,39 +28,52 @@ def describe(directory: Path, *, lengths: tuple[int, ...] = LENGTHS) -> str:
     found = exchange.examined(directory)
     shapes = found.skeleton.shapes
     count, kinds = found.skeleton.parameter_count, sorted({each.dtype for each in found.stored.values()})
-    built = f"{found.family.heads[found.architecture].build.__name__} on {found.family.net.__name__}"
-    memory = ((length, _temporary(found.skeleton, length) / MIB) for length in _fitting(found.cfg, lengths))
+    head = found.family.heads[found.architecture]
+    built = f"{head.build.__name__} on {(head.net or found.family.net).__name__}"
     lines = [
-        f"{found.architecture} of the family {found.family.model_type}: here {built}",
+        f"{found.architecture} of the family {found.family.name}: here {built}",
         f"{count:,} parameters, {count * 4 / MIB:,.1f} MiB in float32; stored as {', '.join(kinds)}",
         "",
-        *(f"  model.{name} = {value!r}" for name, value in _told(found.cfg).items()),
+        *_sizes(found.cfg),
         "",
         "memory of a forward pass beside the weights, one row, as compiled for this machine",
-        *(f"  {length:>6,} tokens  {size:>8,.1f} MiB" for length, size in memory),
+        *_memory(found, lengths),
         "",
         *_table(shapes, found.parts),
     ]
     return "\n".join(lines)
 
 
-def _told(cfg: TransformerConfig) -> dict[str, object]:
-    """The sizes that differ from the defaults, as keys of a recipe."""
-    return {
-        field.name: getattr(cfg, field.name)
+def _sizes(cfg: TransformerConfig | EncoderDecoderConfig) -> list[str]:
+    """Those that differ from the defaults, as keys of a recipe; of an encoder-decoder each half's."""
+    parts = {"model": cfg}
+    if isinstance(cfg, EncoderDecoderConfig):
+        parts = {"encoder": cfg.encoder, "decoder": cfg.decoder}
+    return [f"  {part}.{name} = {value!r}" for part, each in parts.items() for name, value in _differing(each)]
+
+
+def _differing(cfg: TransformerConfig) -> list[tuple[str, object]]:
+    return [
+        (field.name, getattr(cfg, field.name))
         for field in dataclasses.fields(cfg)
         if getattr(cfg, field.name) != field.default
-    }
+    ]
 
 
-def _fitting(cfg: TransformerConfig, lengths: tuple[int, ...]) -> list[int]:
-    return [length for length in lengths if length < cfg.longest] + [cfg.longest]
+def _memory(found: exchange.Published, lengths: tuple[int, ...]) -> list[str]:
+    """At those lengths that the net has places for, and at its longest; what is written is as long as what is read."""
+    halves = (found.cfg.encoder, found.cfg.decoder) if isinstance(found.cfg, EncoderDecoderConfig) else (found.cfg,)
+    longest = min((half.longest for half in halves if half.positions == "learned"), default=max(lengths))
+    fitting = [length for length in lengths if length < longest] + [longest]
+    return [f"  {length:>6,} tokens  {_temporary(found, length) / MIB:>8,.1f} MiB" for length in fitting]
 
 
-def _temporary(skeleton: Skeleton, length: int) -> int:
+def _temporary(found: exchange.Published, length: int) -> int:
     ids = jax.ShapeDtypeStruct((1, length), jnp.int32)
-    compiled = jax.jit(lambda params, ids: skeleton.join(params)(ids)).lower(skeleton.shapes, ids).compile()
-    return compiled.memory_analysis().temp_size_in_bytes
+    writes = isinstance(found.cfg, EncoderDecoderConfig) and not found.family.heads[found.architecture].half
+    inputs = {"input_ids": ids} | ({"decoder_input_ids": ids} if writes else {})
+    call = jax.jit(lambda params, inputs: found.skeleton.join(params)(**inputs))
+    return call.lower(found.skeleton.shapes, inputs).compile().memory_analysis().temp_size_in_bytes
 
 
 def _table(shapes: Mapping[str, jax.ShapeDtypeStruct], parts: Mapping[str, Part]) -> list[str]:

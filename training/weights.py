@@ -47,6 +47,9 @@ OF_POSITIONS = {
 }
 """Those that do so with such positions."""
 
+SEEN = ("windows", "dilations", "causal")
+"""Keys that say what a token sees: a run may change them from the one that it starts from."""
+
 ALONE = ("norm_epsilon",)
 """Keys that two runs of this project may have different, but that a published model's weights were made with."""
 
@@ -111,6 +114,24 @@ class Source:
         """
         params, step = restore_best(self.directory / "checkpoints", mesh, best=self.best, verify=self.verify)
         return Given(arranged(params, like), step, self.directory)
+
+
+def take_sizes(config: Any, published: Published) -> None:
+    """With `model.from_init`, gives `config.model` what it is in the work directory's own run, or in `init_from`.
+
+    Raises:
+      InputError: there is neither, or no net of a recipe lies there.
+    """
+    if not config.model.from_init:
+        return
+    directory = Path(config.workdir)
+    if not has_checkpoint(directory):
+        if not config.init_from:
+            raise InputError("model.from_init takes the net of init_from, which is empty: name a directory there")
+        directory = Path(config.init_from)
+    there = published.sizes(directory) if published.holds(directory) else read_config(directory)["model"]
+    taken = {key: there[key] for key in (*SIZES, *sum(OF_POSITIONS.values(), ()), *ALONE, *SEEN) if key in there}
+    config.model.update({key: tuple(value) if isinstance(value, list) else value for key, value in taken.items()})
 
 
 def starting_source(config: Any, published: Published) -> Source | PublishedSource | None:

@@ -62,6 +62,41 @@ def test_a_published_model_of_other_sizes_is_refused_with_every_key(trained, tmp
         run(tmp_path / "run", *STEPS, f"init_from={exported}")
 
 
+ALBERT = ("model.name=transformer", "model.embedding_width=8", "model.depth=3", "model.layer_order=(0,0,1)")
+MODERN = (
+    "model.name=alternating",
+    "model.positions=rotary",
+    "model.norm=pre",
+    "model.embedding_norm=True",
+    "model.biases=False",
+    "model.activation=geglu",
+    "model.depth=2",
+    "model.windows=(0,4)",
+)
+DISTIL = ("model.name=transformer", "model.norm_epsilon=1e-12")
+
+
+@pytest.mark.parametrize(("family", "settings"), [("albert", ALBERT), ("modernbert", MODERN), ("distilbert", DISTIL)])
+def test_the_net_of_a_published_model_is_taken_from_it_whole(family, settings, tmp_path, run, capsys):
+    run(tmp_path / "first", *STEPS, *settings)
+    run(tmp_path / "first", *STEPS, *settings, "mode=export")
+    exported = tmp_path / "first" / "exported"
+    assert json.loads((exported / "config.json").read_text())["model_type"] == family
+    again = (*STEPS, "model.from_init=True", f"init_from={exported}")
+    run(tmp_path / "other", *again, "mode=evaluate")
+    run(tmp_path / "first", *STEPS, *settings, "mode=evaluate")
+    one, other = (json.loads((tmp_path / d / "result_validation.json").read_text()) for d in ("first", "other"))
+    assert abs(one["loss"] - other["loss"]) < 1e-5
+    run(tmp_path / "second", *again)
+    assert "fresh here" not in capsys.readouterr().out
+    run(tmp_path / "second", *STEPS, "model.from_init=True", f"init_from={exported}", "mode=evaluate")
+
+
+def test_a_run_without_a_source_has_no_net_to_take(tmp_path, run):
+    with pytest.raises(InputError, match=r"model\.from_init takes the net of init_from, which is empty"):
+        run(tmp_path / "run", "model.from_init=True")
+
+
 @pytest.mark.parity
 def test_transformers_reads_what_was_exported_and_answers_the_same(trained):
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
