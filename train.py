@@ -19,7 +19,7 @@ from errors import InputError, told_in_one_sentence
 from models import HEADS, MODELS
 from models.cost import step_flops
 from skeleton import Skeleton
-from tasks import TASKS, Share, load_tokenizer
+from tasks import TASKS, Share, load_tokenizer, vocab_rows
 from training import cluster, forecast, loop, process, report, run_directory
 from training.mesh import entered, make_mesh, process_share
 from training.weights import check_complete, finished_source, starting_source, take_sizes
@@ -75,7 +75,7 @@ def build(config, directory: Path, mesh, source) -> loop.Run:
     loop.check_settings(config, mesh)
     with cluster.leader_first("tokenizer"):
         tokenizer = load_tokenizer(config, directory, inherited=source.tokenizer if source else None)
-    sizes = dataclasses.replace(sizes, vocab_size=tokenizer.vocab_size)
+    sizes = dataclasses.replace(sizes, vocab_size=vocab_rows(config, tokenizer))
     share = Share() if config.mode == "plan" else Share(*process_share(mesh))
     task = make_task(config, tokenizer, directory, share)
     loop.check_best(config, task)
@@ -88,7 +88,7 @@ def build(config, directory: Path, mesh, source) -> loop.Run:
 
 def model_sizes(config, net_config: type):
     """The net's own frozen dataclass from the config's model section."""
-    values = config.model.to_dict() | {"vocab_size": config.tokenizer.vocab_size}
+    values = config.model.to_dict() | {"vocab_size": config.model.vocab_size or config.tokenizer.vocab_size}
     sizes = net_config(**{field.name: values[field.name] for field in dataclasses.fields(net_config)})
     sizes.check_length(config.data.length, what="data.length: a row")
     return sizes

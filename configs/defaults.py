@@ -38,6 +38,7 @@ def _model() -> ConfigDict:
     model = ConfigDict()
     model.from_init = False  # kind, sizes, positions, norms and windows of the net are those of init_from
     model.name = "longformer"  # transformer | longformer | alternating (windows, 0 = sees all: ModernBERT)
+    model.vocab_size = 0  # V, rows of the table of words; more than the tokenizer has entries: spare; 0 = as many
     model.width = 128  # D, size of a token's vector
     model.depth = 4  # number of layers
     model.heads = 4  # H, attention heads; width must be a multiple

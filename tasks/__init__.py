@@ -3,11 +3,11 @@
 from data.loader import Share
 from tasks.classification import Classification
 from tasks.masked_lm import MaskedLM
-from tasks.texts import load_tokenizer
+from tasks.texts import load_tokenizer, vocab_rows
 
 TASKS = {
     "masked_lm": MaskedLM,
     "classification": Classification,
 }
 
-__all__ = ["TASKS", "Share", "load_tokenizer"]
+__all__ = ["TASKS", "Share", "load_tokenizer", "vocab_rows"]

@@ -23,7 +23,7 @@ from metrics import perplexity
 from ops.losses import chunked_sums, correct_sums, cross_entropy_sums
 from tasks.inputs import check_global_tokens, encoder_inputs, first_token_global
 from tasks.task import Answer, Batch, Totals
-from tasks.texts import read_mixture, read_split
+from tasks.texts import read_mixture, read_split, vocab_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +90,7 @@ class MaskedLM:
         if not self.config.masking.unigram_bias:
             return {}
         counts = self._counts("train") + 1.0  # add-one, as in the baseline
+        counts = np.pad(counts, (0, vocab_rows(self.config, self.tokenizer) - len(counts)), constant_values=1.0)
         return {"head.bias": np.log(counts / counts.sum()).astype(np.float32)}
 
     def loss(self, model: nnx.Module, batch: Mapping[str, jax.Array], *, rngs: nnx.Rngs | None) -> Totals:
@@ -120,7 +121,8 @@ class MaskedLM:
         }
 
     def answers(self, model: nnx.Module, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-        probabilities = jax.nn.softmax(model(**self._asked(batch)).logits)
+        logits = model(**self._asked(batch)).logits[..., : self.tokenizer.vocab_size]  # spare rows are no tokens
+        probabilities = jax.nn.softmax(logits)
         top, ids = jax.lax.top_k(probabilities, self.config.prediction.top)
         return {"probabilities": top, "ids": ids}
 

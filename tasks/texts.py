@@ -94,6 +94,18 @@ def load_tokenizer(config: Any, directory: Path, *, inherited: Path | None) -> T
     return tokenizer
 
 
+def vocab_rows(config: Any, tokenizer: Tokenizer) -> int:
+    """Rows of the table of words: one for each entry of the tokenizer, and the spare ones that `model.vocab_size` asks.
+
+    Raises:
+      InputError: it says fewer.
+    """
+    asked, entries = config.model.vocab_size, tokenizer.vocab_size
+    if asked and asked < entries:
+        raise InputError(f"model.vocab_size={asked} is less than the {entries} entries of the tokenizer; 0 is as many")
+    return asked or entries
+
+
 def _text_fields(settings: Any) -> tuple[str, ...]:
     return tuple(field for field in (settings.text, settings.text_pair) if field)
 

@@ -130,7 +130,8 @@ def take_sizes(config: Any, published: Published) -> None:
             raise InputError("model.from_init takes the net of init_from, which is empty: name a directory there")
         directory = Path(config.init_from)
     there = published.sizes(directory) if published.holds(directory) else read_config(directory)["model"]
-    taken = {key: there[key] for key in (*SIZES, *sum(OF_POSITIONS.values(), ()), *ALONE, *SEEN) if key in there}
+    keys = ("vocab_size", *SIZES, *sum(OF_POSITIONS.values(), ()), *ALONE, *SEEN)
+    taken = {key: there[key] for key in keys if key in there}
     config.model.update({key: tuple(value) if isinstance(value, list) else value for key, value in taken.items()})
 
 

@@ -92,6 +92,28 @@ def test_the_net_of_a_published_model_is_taken_from_it_whole(family, settings, t
     run(tmp_path / "second", *STEPS, "model.from_init=True", f"init_from={exported}", "mode=evaluate")
 
 
+def test_spare_rows_of_a_published_table_are_kept_and_never_guessed(tmp_path, run, capsys):
+    spare = ("model.vocab_size=512", "masking.unigram_bias=True")
+    run(tmp_path / "first", *STEPS, *spare)
+    run(tmp_path / "first", *STEPS, *spare, "mode=export")
+    exported = tmp_path / "first" / "exported"
+    assert json.loads((exported / "config.json").read_text())["vocab_size"] == 512
+    run(tmp_path / "second", *STEPS, "model.from_init=True", f"init_from={exported}")
+    assert "fresh here" not in capsys.readouterr().out
+    run(
+        tmp_path / "second",
+        *STEPS,
+        "model.from_init=True",
+        f"init_from={exported}",
+        "mode=predict",
+        "prediction.top=400",
+    )
+    (line,) = read_lines(tmp_path / "second" / "predictions.jsonl")
+    assert len(line["blanks"][0]) == 400
+    with pytest.raises(InputError, match=r"model\.vocab_size=7 is less than the 400 entries of the tokenizer"):
+        run(tmp_path / "third", *STEPS, "model.vocab_size=7")
+
+
 def test_a_run_without_a_source_has_no_net_to_take(tmp_path, run):
     with pytest.raises(InputError, match=r"model\.from_init takes the net of init_from, which is empty"):
         run(tmp_path / "run", "model.from_init=True")
