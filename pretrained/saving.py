@@ -134,6 +134,8 @@ def _refuse_changed(cfg: Any, family: Family, config: dict[str, Any]) -> None:
         again = family.sizes(config)
     except InputError as error:
         raise InputError(f"it is no {family.name} ({error})") from error
+    if not family.marks(config):
+        raise InputError(f"it is no {family.name}")
     theirs = dict(_flat(again))
     differ = [
         f"{name}={ours!r}, theirs is {theirs.get(name)!r}"

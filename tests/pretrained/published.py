@@ -42,6 +42,7 @@ T5S = {
     "decoder_start_token_id": 0,
 }
 ENCODERS = ("Model", "ForMaskedLM", "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
+LAST_MAPS = ("qa_outputs", "classifier", "score", "classification_head")
 CLASSES = {"id2label": {number: f"kind {number}" for number in range(5)}}
 
 
@@ -122,7 +123,8 @@ def published(family, head, **more):
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for path, weight in model.named_parameters():
-            weight.copy_(torch.randn(weight.shape, generator=generator) * 0.2)
+            wide = path.split(".")[0] in LAST_MAPS or path.endswith("shared.weight")
+            weight.copy_(torch.randn(weight.shape, generator=generator) * (2.0 if wide else 0.2))
             if ("norm" in path.lower() or "ln_" in path) and path.endswith("weight"):
                 weight.add_(1.0)
             if path.endswith(("SelfAttention.q.weight", "EncDecAttention.q.weight")):

@@ -47,7 +47,7 @@ def spread_error(name, ours, theirs, given):
     assert ours.shape == theirs.shape
     real = real_places(name, theirs.shape, given)
     ours, theirs = (ours, theirs) if real is None else (ours[real], theirs[real])
-    assert theirs.std() > (0 if "attentions" in name else 0.1)
+    assert theirs.std() > (1 if "logits" in name else 0 if "attentions" in name else 0.2)
     return np.abs(ours - theirs).max() / theirs.std()
 
 
@@ -126,9 +126,9 @@ def test_answers_and_gradients_are_theirs_and_what_is_saved_is_read_back_by_them
         our_gradients(model, given, list(want), architecture, told), their_gradients(theirs, given)
     )
     print(f"{family}{head}: answers {error:.1e}, hidden states and attentions {inner:.1e}, gradients {gradient:.1e}")
-    assert error < 1e-4
-    assert inner < 1e-4
-    assert gradient < 1e-3
+    assert error < 1e-4  # seen 8e-6
+    assert inner < 1e-4  # seen 3e-5
+    assert gradient < 1e-3  # seen 2e-5
 
     pretrained.save(model, tmp_path / "ours", pad_token_id=theirs.config.pad_token_id)
     again, told = type(theirs).from_pretrained(tmp_path / "ours", output_loading_info=True, attn_implementation="eager")
