@@ -1,4 +1,4 @@
-"""Published models in and out: directories of config.json and safetensors as transformers writes them."""
+"""Published models in and out: directories of config.json and weights as transformers writes them."""
 
 from pretrained.exchange import holds, load, sizes
 from pretrained.families import FAMILIES

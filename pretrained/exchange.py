@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
 from errors import InputError
-from layer_stacks import arranged, single_paths, stack_of
+from layer_stacks import single_paths, stack_of
 from models.config import EncoderDecoderConfig
 from pretrained.families import FAMILIES
 from pretrained.family import Family, Head, Part
-from pretrained.files import DTYPES, Stored, read_config, read_weights, stored_weights
+from pretrained.files import read_config, stored_weights
+from pretrained.stored import DTYPES, Stored, read_weights, same_values
 from skeleton import BuildModel, Skeleton
 
 LARGEST = 2**31 - 1
@@ -52,8 +52,7 @@ def load(directory: str | Path, *, architecture: str = "", **sizes: Any) -> nnx.
         too many, of other shapes, or there twice with different values, all of them named.
     """
     found = examined(Path(directory), architecture=architecture, **sizes)
-    params = arranged(_read(found.parts, found.stored), found.skeleton.shapes)
-    return found.skeleton.join(params)
+    return found.skeleton.join(_read(found))
 
 
 def examined(directory: Path, *, architecture: str = "", **sizes: Any) -> Published:
@@ -208,19 +207,15 @@ def _current(name: str, prefix: str, family: Family, known: Set[str]) -> str:
 
 
 def _check_repeated(pairs: Mapping[str, str], stored: Mapping[str, Stored]) -> None:
-    if not pairs:
-        return
-    values = dict(read_weights({name: stored[name] for names in pairs.items() for name in names}))
-    if differ := [name for name, first in pairs.items() if not jnp.array_equal(values[name], values[first])]:
+    if differ := [name for name, first in pairs.items() if not same_values(stored[name], stored[first])]:
         raise InputError(f"{stored[differ[0]].file}: {', '.join(differ)} repeat other weights with other values")
 
 
-def _read(parts: Mapping[str, Part], stored: Mapping[str, Stored]) -> dict[str, jax.Array]:
-    paths: dict[str, list[str]] = {}
-    for path, part in parts.items():
-        paths.setdefault(part.name, []).append(path)
-    params = {}
-    for name, value in read_weights({name: stored[name] for name in paths}):
-        value = value.astype(jnp.float32)
-        params |= {path: parts[path].taken(path, value) for path in paths[name]}
-    return params
+def _read(found: Published) -> dict[str, jax.Array]:
+    """The parameters, each put together from where it lies in the files, if layers are stacked from several places."""
+    shapes, parts = found.skeleton.shapes, found.parts
+    stored = {
+        path: [parts[single].of_stored(single, found.stored[parts[single].name]) for single in single_paths(path)]
+        for path in shapes
+    }
+    return read_weights(stored, shapes, lambda path, value: parts[single_paths(path)[0]].turn(path, value))

@@ -8,6 +8,7 @@ from typing import Any
 from flax import nnx
 
 from errors import InputError
+from pretrained.stored import Stored
 
 LEAVES = {"kernel": "weight", "embedding": "weight", "scale": "weight", "bias": "bias"}
 _NUMBER = re.compile(r"\.(\d+)\.")
@@ -31,16 +32,12 @@ class Part:
         whole = (*rest, outputs * self.of) if self.of > 1 else shape
         return whole[::-1] if self._transposed(path) else whole
 
-    def taken(self, path: str, value: Any) -> Any:
-        """Our parameter from the weight in the files."""
-        value = value.T if self._transposed(path) else value
-        if self.of == 1:
-            return value
-        size = value.shape[-1] // self.of
-        return value[..., self.index * size : (self.index + 1) * size]
+    def of_stored(self, path: str, stored: Stored) -> Stored:
+        """The part itself of the weight in the files."""
+        return stored if self.of == 1 else stored.part(self.index, self.of, axis=self.axis(path))
 
-    def given(self, path: str, value: Any) -> Any:
-        """Ours as it lies in the files; parts are still to be put together, by `axis`."""
+    def turn(self, path: str, value: Any) -> Any:
+        """Our parameter as the part lies in the files, and back."""
         return value.T if self._transposed(path) else value
 
     def axis(self, path: str) -> int:

@@ -1,33 +1,24 @@
-"""A directory of a published model: config.json, and weights in one safetensors file or in several with an index."""
+"""A directory of a published model: config.json, and weights in one file or in several with an index."""
 
 import json
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import safetensors
 from safetensors.numpy import save_file
 
 from errors import InputError
+from pretrained.pickled import pickled_weights
+from pretrained.stored import Stored, lying_at
 
-WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
-PICKLED = "pytorch_model.bin"
-DTYPES = ("F64", "F32", "F16", "BF16")
+CONFIG = "config.json"
 LONGEST_HEADER = 2**27  # bytes; a larger one is a lie
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A weight in a file, not read yet."""
-
-    file: Path
-    shape: tuple[int, ...]
-    dtype: str  # safetensors' word for it
+FLOATS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # safetensors' words
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -36,33 +27,18 @@ def read_config(directory: Path) -> dict[str, Any]:
 
 
 def stored_weights(directory: Path) -> dict[str, Stored]:
-    """Every weight of the directory by name, from the headers alone.
+    """Every weight of the directory by name, none of them read; safetensors are preferred to pickles.
 
     Raises:
       InputError: no file, a damaged one, a name in two files, or an index that does not agree with the files.
     """
-    if (directory / INDEX).exists():
-        return _indexed(directory)
-    if (directory / WEIGHTS).exists():
-        return _header(directory / WEIGHTS)
-    if (directory / PICKLED).exists():
-        raise InputError(
-            f"{directory / PICKLED} is a pickle, which could run code while it is read: convert it to {WEIGHTS} with "
-            "transformers (`from_pretrained`, then `save_pretrained`) in a place that you trust"
-        )
-    raise InputError(f"{directory} has neither {WEIGHTS} nor {INDEX}")
-
-
-def read_weights(stored: Mapping[str, Stored]) -> Iterator[tuple[str, jax.Array]]:
-    """Each weight in turn, in the type it is stored in: one at a time, so that little more than the model is held."""
-    for file in sorted({each.file for each in stored.values()}):
-        try:
-            with safetensors.safe_open(file, framework="flax") as opened:
-                for name, each in stored.items():
-                    if each.file == file:
-                        yield name, opened.get_tensor(name)
-        except (safetensors.SafetensorError, OSError) as error:
-            raise InputError(f"{file} cannot be read: {error}") from error
+    for kind in KINDS:
+        if (directory / kind.index).exists():
+            return _indexed(directory, kind)
+        if (directory / kind.file).exists():
+            return kind.weights(directory / kind.file)
+    names = [name for kind in KINDS for name in (kind.file, kind.index)]
+    raise InputError(f"{directory} has none of {', '.join(names)}")
 
 
 def write(directory: Path, config: Mapping[str, Any], weights: Mapping[str, np.ndarray], *, shard_bytes: int) -> None:
@@ -75,17 +51,17 @@ def write(directory: Path, config: Mapping[str, Any], weights: Mapping[str, np.n
     count = len(shards)
     places = {}
     for number, names in enumerate(shards, 1):
-        file = WEIGHTS if count == 1 else f"model-{number:05}-of-{count:05}.safetensors"
+        file = SAFETENSORS.file if count == 1 else f"model-{number:05}-of-{count:05}.safetensors"
         fresh = directory / f"{file}.new"
         save_file({name: weights[name] for name in names}, fresh, metadata={"format": "pt"})
         os.replace(fresh, directory / file)
         places |= dict.fromkeys(names, file)
     if count > 1:
         total = sum(array.nbytes for array in weights.values())
-        _write_json(directory / INDEX, {"metadata": {"total_size": total}, "weight_map": places})
-        (directory / WEIGHTS).unlink(missing_ok=True)
+        _write_json(directory / SAFETENSORS.index, {"metadata": {"total_size": total}, "weight_map": places})
+        (directory / SAFETENSORS.file).unlink(missing_ok=True)
     else:
-        (directory / INDEX).unlink(missing_ok=True)
+        (directory / SAFETENSORS.index).unlink(missing_ok=True)
     _write_json(directory / CONFIG, config)
 
 
@@ -101,26 +77,6 @@ def _shards(weights: Mapping[str, np.ndarray], shard_bytes: int) -> list[list[st
     return shards
 
 
-def _indexed(directory: Path) -> dict[str, Stored]:
-    path = directory / INDEX
-    places = _read_json(path).get("weight_map")
-    if not isinstance(places, dict) or not all(isinstance(file, str) for file in places.values()):
-        raise InputError(f"{path}: weight_map must name a file for each weight")
-    found: dict[str, Stored] = {}
-    for file in sorted(set(places.values())):
-        if Path(file).name != file or not file.endswith(".safetensors"):
-            raise InputError(f"{path}: {file!r} is no safetensors file of that directory")
-        header = _header(directory / file)
-        if twice := sorted(found.keys() & header.keys()):
-            raise InputError(f"{directory}: {twice[0]} is in both {found[twice[0]].file.name} and {file}")
-        found |= header
-    if differ := sorted(found.keys() ^ places.keys()) + [
-        name for name in found if name in places and found[name].file.name != places[name]
-    ]:
-        raise InputError(f"{path} and the files beside it do not agree on {', '.join(differ)}")
-    return found
-
-
 def _header(path: Path) -> dict[str, Stored]:
     """From the file's header, after the reader of the format has found it sound."""
     try:
@@ -129,10 +85,16 @@ def _header(path: Path) -> dict[str, Stored]:
         with open(path, "rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             header = json.loads(file.read(min(length, LONGEST_HEADER)), object_pairs_hook=_once)
+            start = file.tell()
     except (safetensors.SafetensorError, OSError, ValueError, struct.error) as error:
         raise InputError(f"{path} is no sound safetensors file: {error}") from error
     header.pop("__metadata__", None)
-    return {name: Stored(path, tuple(told["shape"]), told["dtype"]) for name, told in header.items()}
+    return {
+        name: lying_at(
+            start + told["data_offsets"][0], path, tuple(told["shape"]), FLOATS.get(told["dtype"], told["dtype"])
+        )
+        for name, told in header.items()
+    }
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -141,6 +103,42 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise ValueError(f"{next(name for name in names if names.count(name) > 1)} is there twice")
     return values
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of files that hold weights."""
+
+    file: str  # where there is only one
+    weights: Callable[[Path], dict[str, Stored]]
+
+    @property
+    def index(self) -> str:
+        return f"{self.file}.index.json"
+
+
+SAFETENSORS, PICKLED = Kind("model.safetensors", _header), Kind("pytorch_model.bin", pickled_weights)
+KINDS = (SAFETENSORS, PICKLED)
+
+
+def _indexed(directory: Path, kind: Kind) -> dict[str, Stored]:
+    path = directory / kind.index
+    places = _read_json(path).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(file, str) for file in places.values()):
+        raise InputError(f"{path}: weight_map must name a file for each weight")
+    found: dict[str, Stored] = {}
+    for file in sorted(set(places.values())):
+        if Path(file).name != file or not file.endswith(Path(kind.file).suffix):
+            raise InputError(f"{path}: {file!r} is no {Path(kind.file).suffix} file of that directory")
+        weights = kind.weights(directory / file)
+        if twice := sorted(found.keys() & weights.keys()):
+            raise InputError(f"{directory}: {twice[0]} is in both {found[twice[0]].file.name} and {file}")
+        found |= weights
+    if differ := sorted(found.keys() ^ places.keys()) + [
+        name for name in found if name in places and found[name].file.name != places[name]
+    ]:
+        raise InputError(f"{path} and the files beside it do not agree on {', '.join(differ)}")
+    return found
 
 
 def _read_json(path: Path) -> dict[str, Any]:

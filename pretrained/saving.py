@@ -192,7 +192,7 @@ def _weights(plan: Plan) -> dict[str, np.ndarray]:
     for name, value in plan.params.items():
         for path, own in zip(single_paths(name), value if stack_of(name) else [value], strict=True):
             part = plan.family.counterpart(path, plan.architecture)
-            pieces.setdefault(part.name, []).append((part, path, part.given(path, np.asarray(own))))
+            pieces.setdefault(part.name, []).append((part, path, part.turn(path, np.asarray(own))))
     return {name: _joined(each) for name, each in pieces.items()}
 
 

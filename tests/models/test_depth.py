@@ -9,6 +9,7 @@ from nets import QUICK, config, marked, token_ids
 
 from layer_stacks import arranged, write_out
 from models import MODELS
+from models.depth import LayerKeys
 
 IDS = token_ids(2, 16)
 WINDOWS = ((3,), (3, 3, 5), (2, 3, 4))
@@ -106,3 +107,8 @@ def test_less_is_kept_the_more_is_computed_again():
         temporary.append(function.lower(params).compile().memory_analysis().temp_size_in_bytes)
     print("bytes", temporary)
     assert temporary[0] > 1.3 * temporary[1] > 1.6 * temporary[2]
+
+
+def test_layers_draw_the_keys_that_nnx_would_give_them():
+    ours, theirs = LayerKeys(jax.random.key(5)), nnx.Rngs(jax.random.key(5))
+    assert all(ours.params() == theirs.params() for _ in range(3))

@@ -84,7 +84,7 @@ def our_gradients(model, given, names, architecture, family):
     for path, leaf in nnx.to_flat_state(gradients(state)):
         name = ".".join(map(str, path))
         part = family.counterpart(name, architecture)
-        pieces.setdefault(part.name, []).append((part.index, part.axis(name), part.given(name, np.asarray(leaf[...]))))
+        pieces.setdefault(part.name, []).append((part.index, part.axis(name), part.turn(name, np.asarray(leaf[...]))))
     return {name: np.concatenate([value for _, _, value in sorted(each)], each[0][1]) for name, each in pieces.items()}
 
 

@@ -58,3 +58,11 @@ def test_masked_tokens_are_found_as_often_as_was_measured(albert):
     assert (total, differing) == (3395, 0)
     assert round(100 * right / total, 2) == 98.32
     assert round(loss / total, 4) == 0.0558
+
+
+def test_its_pickled_file_is_read_by_the_weights_only_reader():
+    pytest.importorskip("torch")
+    model = pretrained.load(HERE)
+    with np.load(HERE / "albert_rxn_weights.npz") as weights:
+        table = weights["albert.embeddings.word_embeddings.weight"]
+    assert (np.asarray(model.encoder.embeddings.word.embedding[...]) == table).all()

@@ -4,17 +4,11 @@ import json
 
 import pytest
 from flax import nnx
+from small import SIZES, masked_lm
 
 import pretrained
 from errors import InputError
 from models import Longformer, LongformerConfig, MaskedLM, SequenceClassifier, Transformer, TransformerConfig
-
-SIZES = {"vocab_size": 40, "width": 12, "depth": 2, "heads": 2, "mlp_width": 16, "max_positions": 20}
-
-
-def masked_lm(**more):
-    cfg = TransformerConfig(**SIZES | {"token_types": 1, "padding_place": 1} | more)
-    return MaskedLM(Transformer(cfg, rngs=nnx.Rngs(0)), rngs=nnx.Rngs(1))
 
 
 def test_only_models_of_a_published_family_are_saved(tmp_path):
