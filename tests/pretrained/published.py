@@ -42,6 +42,7 @@ T5S = {
     "decoder_start_token_id": 0,
 }
 ENCODERS = ("Model", "ForMaskedLM", "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
+WRITERS = ("Model", "ForConditionalGeneration", "EncoderModel", *ENCODERS[2:])
 LAST_MAPS = ("qa_outputs", "classifier", "score", "classification_head")
 CLASSES = {"id2label": {number: f"kind {number}" for number in range(5)}}
 
@@ -90,12 +91,12 @@ FAMILIES = {
     ),
     "t5": Told(
         "T5",
-        ("Model", "ForConditionalGeneration", "EncoderModel", *ENCODERS[2:]),
+        WRITERS,
         T5S,
     ),
     "t5-1.1": Told(
         "T5",
-        ("Model", "ForConditionalGeneration", "EncoderModel"),
+        WRITERS,
         T5S | {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
     ),
     "bart": Told(
