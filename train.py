@@ -27,8 +27,7 @@ from training.weights import check_complete, finished_source, starting_source, t
 
 def main(argv: list[str]) -> None:
     config = command_line.parse(argv)
-    modes = {"train": train, "evaluate": evaluate, "predict": predict, "export": export, "plan": plan}
-    mode = pick(modes, config.mode, key="mode")
+    mode = pick({each.__name__: each for each in (train, plan, evaluate, predict, export)}, config.mode, key="mode")
     directory = Path(config.workdir)
     process.prepare(config)
     take_sizes(config, pretrained)
@@ -63,7 +62,11 @@ def export(config, directory: Path, mesh) -> None:
 
 
 def finished(config, directory: Path, mesh):
-    run = build(config, directory, mesh, finished_source(config, pretrained))
+    source = finished_source(config, pretrained)
+    if source.directory != directory:  # a score of somebody else's weights says whose, and by what code
+        run_directory.claim(directory, config.to_dict())
+        run_directory.write_environment(directory)
+    run = build(config, directory, mesh, source)
     return run, check_complete(run.given, run.skeleton)
 
 
@@ -113,6 +116,5 @@ if __name__ == "__main__":
         if told is None and jax.process_count() == 1:
             raise
         print(f"train.py: {' '.join(told.split())}" if told else traceback.format_exc(), file=sys.stderr, flush=True)
-        # On a full disk the writers that close at a normal exit would each add a traceback below that sentence; and
-        # where there are other processes, they would be waited for.
+        # A normal exit waits for other processes, and on a full disk its writers each add a traceback to that sentence.
         (os._exit if "disk is full" in (told or "") or jax.process_count() > 1 else sys.exit)(2 if told else 1)

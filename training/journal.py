@@ -27,7 +27,7 @@ class Journal:
             keep_lines_up_to(directory / name, start)
         self._files = {name: open(directory / f"{name}.jsonl", "a", encoding="utf-8") for name in ("metrics", "speed")}  # noqa: SIM115
         self._bar = tqdm(
-            total=steps, initial=start, unit="step", disable=not settings.progress, dynamic_ncols=True, smoothing=0.1
+            total=steps, initial=start, unit="step", disable=None if settings.progress else True, dynamic_ncols=True, smoothing=0.1
         )
         self._tensorboard = self._wandb = None
         if settings.tensorboard:

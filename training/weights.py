@@ -1,6 +1,7 @@
 """Where starting weights, and the weights that are evaluated, come from."""
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from training.mesh import replicated
 from training.restore import restore_best
 from training.run_directory import has_checkpoint, read_config
 from training.state import transfer
+
+log = logging.getLogger(__name__)
 
 SIZES = (
     "name",
@@ -170,11 +173,20 @@ def _source(directory: Path, config: Any, published: Published) -> Source | Publ
         differ.append(f"its weights are adapted: set model.lora_rank={rank} and the other model.lora_* as there")
     if differ:
         raise InputError(f"{directory} holds another model: {'; '.join(differ)}")
+    _tell_what_is_seen_otherwise(there["model"], here, directory)
     if outside:
         return PublishedSource(directory, published)
     if not has_checkpoint(directory):
         raise InputError(f"{directory} has no checkpoint; train it first")
     return Source(directory, there["checkpoint"]["best"], config.checkpoint.verify)
+
+
+def _tell_what_is_seen_otherwise(there: Mapping[str, Any], here: Mapping[str, Any], directory: Path) -> None:
+    for key in SEEN if here["name"] != "transformer" else ("causal",):
+        pair = [each.get(key, here[key]) for each in (there, here)]
+        pair = [value * here["depth"] if isinstance(value, list) and len(value) == 1 else value for value in pair]
+        if pair[0] != pair[1]:
+            log.warning("model.%s is %s here; the weights of %s were made with %s", key, pair[1], directory, pair[0])
 
 
 def check_complete(given: Given, skeleton: Skeleton) -> dict[str, jax.Array]:

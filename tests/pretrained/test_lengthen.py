@@ -9,7 +9,7 @@ from flax import nnx
 import pretrained
 from errors import InputError
 from models import MaskedLM, SequenceClassifier, Transformer, TransformerConfig
-from pretrained.lengthen import roberta_to_longformer, tiled
+from pretrained.lengthen import main, roberta_to_longformer, tiled
 from skeleton import parameters
 
 SIZES = {"vocab_size": 40, "width": 12, "depth": 2, "heads": 2, "mlp_width": 16, "max_positions": 22, "token_types": 1}
@@ -52,6 +52,22 @@ def test_a_longer_text_is_read_to_its_end():
         longer(**rows(65))
 
 
+def test_a_roberta_of_512_places_equals_itself_up_to_512_and_reads_4096():
+    """In a text that repeats itself every 512 tokens, as the places do, only the ends show which repetition it is."""
+    before = roberta(max_positions=514)
+    longer = roberta_to_longformer(before, windows=(512,), max_positions=4096)
+    given = rows(512)
+    want, got = before(**given).logits, longer(**given).logits
+    real = np.asarray(given["attention_mask"]) == 1
+    error = np.abs(np.asarray(got - want))[real].max() / np.asarray(want)[real].std()
+    whole = longer(jnp.tile(given["input_ids"][:1], 8)).logits[0].reshape(8, 512, -1)
+    inner = jnp.abs(whole[2:6] - whole[2:3]).max() / whole.std()  # each sees two windows of 512 to each side
+    print(f"{error:.1e} {inner:.1e} {jnp.abs(whole[0] - whole[3]).max() / whole.std():.1e}")
+    assert error < 1e-5  # seen 1e-6
+    assert inner < 1e-5  # seen 1e-6
+    assert jnp.abs(whole[0] - whole[3]).max() / whole.std() > 0.1  # seen 0.5
+
+
 def test_places_are_tiled_and_those_that_no_text_uses_stay_alone():
     table = jnp.arange(5.0)[:, None]
     assert tiled(table, first=2, unused=2, rows=10)[:, 0].tolist() == [0, 1, 2, 3, 4, 2, 3, 4, 2, 3]
@@ -76,6 +92,19 @@ def test_what_was_made_longer_is_saved_and_read_as_a_longformer(tmp_path):
     again = pretrained.load(tmp_path / "longer")
     assert pretrained.sizes(tmp_path / "longer")["name"] == "longformer"
     assert (again(**rows(40)).logits == longer(**rows(40)).logits).all()
+
+
+def test_the_command_writes_the_longer_model_and_its_tokenizer_and_touches_nothing_that_is_there(tmp_path, monkeypatch):
+    pretrained.save(roberta(), tmp_path / "short")
+    (tmp_path / "short" / "tokenizer.json").write_text("{}")
+    given = [str(tmp_path / "short"), str(tmp_path / "long"), "--max-positions=64", "--window=4"]
+    monkeypatch.setattr("sys.argv", ["lengthen", *given])
+    main()
+    sizes = pretrained.sizes(tmp_path / "long")
+    assert (sizes["name"], sizes["max_positions"], sizes["windows"]) == ("longformer", 66, (4, 4))
+    assert (tmp_path / "long" / "tokenizer.json").read_text() == "{}"
+    with pytest.raises(SystemExit, match="long exists; choose another directory"):
+        main()
 
 
 def test_only_an_encoder_that_sees_all_and_no_more_places_than_asked_for_is_made_longer():

@@ -56,6 +56,26 @@ def test_what_was_exported_scores_as_the_run_that_it_came_from(trained, tmp_path
     assert abs(one["loss"] - other["loss"]) < 1e-5
 
 
+def test_a_score_of_weights_from_elsewhere_lies_beside_its_config_and_commit(trained, tmp_path, run):
+    workdir, _ = trained
+    settings = [*STEPS, f"init_from={workdir}", "mode=evaluate"]
+    run(tmp_path / "run", *settings)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["init_from"] == str(workdir)
+    start = json.loads((tmp_path / "run" / "environment.json").read_text())[0]
+    assert start["commit"]
+    assert "--config.mode=evaluate" in start["command"]
+
+
+def test_other_weights_scored_in_the_same_directory_bring_their_own_tokenizer(trained, tmp_path, run):
+    workdir, _ = trained
+    other = tmp_path / "other"
+    run(other, *STEPS, "tokenizer.vocab_size=270", "train.steps=2", "evaluation.every=2")
+    for init_from in (workdir, other):
+        run(tmp_path / "run", *STEPS, f"init_from={init_from}", "mode=evaluate")
+        used, own = (d / "tokenizer" / "tokenizer.json" for d in (tmp_path / "run", init_from))
+        assert used.read_bytes() == own.read_bytes()
+
+
 def test_a_published_model_of_other_sizes_is_refused_with_every_key(trained, tmp_path, run):
     _, exported = trained
     with pytest.raises(InputError, match=r"token_types is 1 there and 0 here.*max_positions is 26 there and 24 here"):
@@ -112,6 +132,20 @@ def test_spare_rows_of_a_published_table_are_kept_and_never_guessed(tmp_path, ru
     assert len(line["blanks"][0]) == 400
     with pytest.raises(InputError, match=r"model\.vocab_size=7 is less than the 400 entries of the tokenizer"):
         run(tmp_path / "third", *STEPS, "model.vocab_size=7")
+
+
+def test_a_window_other_than_the_weights_were_made_with_is_told(trained, tmp_path, run, capsys):
+    _, exported = trained
+    settings = (*STEPS, "model.from_init=True", f"init_from={exported}", "mode=evaluate")
+    run(tmp_path / "same", *settings)
+    assert "were made with" not in "".join(capsys.readouterr())
+    sizes = pretrained.sizes(exported)
+    keys = ("padding_place", "max_positions", "token_types")
+    settings = [*STEPS, *(f"model.{key}={sizes[key]}" for key in keys), f"init_from={exported}", "mode=evaluate"]
+    run(tmp_path / "other", *settings, "model.windows=(2,)")
+    told = "".join(capsys.readouterr())
+    assert "model.windows is [2] here; the weights of" in told
+    assert "were made with [4]" in told
 
 
 def test_a_run_without_a_source_has_no_net_to_take(tmp_path, run):
