@@ -26,9 +26,8 @@ class Journal:
         for name in ("metrics.jsonl", "speed.jsonl"):
             keep_lines_up_to(directory / name, start)
         self._files = {name: open(directory / f"{name}.jsonl", "a", encoding="utf-8") for name in ("metrics", "speed")}  # noqa: SIM115
-        self._bar = tqdm(
-            total=steps, initial=start, unit="step", disable=None if settings.progress else True, dynamic_ncols=True, smoothing=0.1
-        )
+        hidden = None if settings.progress else True  # None: where no person watches
+        self._bar = tqdm(total=steps, initial=start, unit="step", disable=hidden, dynamic_ncols=True, smoothing=0.1)
         self._tensorboard = self._wandb = None
         if settings.tensorboard:
             from tensorboardX import SummaryWriter
