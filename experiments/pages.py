@@ -3,7 +3,7 @@
 A page holds `<!-- KIND:NAME key=value ... -->`, the table, and `<!-- end -->`; all between the two is generated. Kinds:
 
 - `ledger:STUDY`: the records of a study; `key=value` keeps those whose field has that value (`ledger:all`: all)
-- `attention:NAME`, `faults:NAME`, `speed:NAME`, `sizes:NAME`, `tokenizers:NAME`: made from
+- the other folders here, as `speed:NAME`: made from
   experiments/KIND/results/NAME.json
 """
 
@@ -15,7 +15,9 @@ from typing import Any
 
 from errors import InputError
 from experiments.attention import page as attention_page
+from experiments.families import page as families_page
 from experiments.faults import page as faults_page
+from experiments.loading import page as loading_page
 from experiments.machine import ROOT
 from experiments.record import Record, read_records
 from experiments.sizes import page as sizes_page
@@ -93,4 +95,6 @@ RESULTS: dict[str, dict[str, Callable[[Any], str]]] = {
     "speed": speed_page.TABLES,
     "sizes": sizes_page.TABLES,
     "tokenizers": tokenizers_page.TABLES,
+    "loading": loading_page.TABLES,
+    "families": families_page.TABLES,
 }

@@ -1,1 +1,1 @@
-"""Is a published model read and written as fast as by transformers, and in how much memory?"""
+"""A published model read and written, beside transformers: time and memory."""

@@ -1,0 +1,1 @@
+"""Every family of published models beside transformers with PyTorch, on a processor."""

@@ -1,0 +1,100 @@
+"""One peer in a process of its own, as in experiments/speed/worker.py, asked for forward passes and steps."""
+
+import json
+import os
+import resource
+import sys
+import time
+from typing import Any
+
+from experiments.families.cases import OURS, Case, inputs, labels
+from experiments.machine import cores
+
+
+class Ours:
+    """Built once; `forward` gives all logits, `step` the loss and the gradients of all parameters."""
+
+    def __init__(self, case: Case, peer: str):
+        import jax
+        import jax.numpy as jnp
+        import optax
+        from flax import nnx
+
+        import pretrained
+        from training.host_memory import keep_pages
+
+        keep_pages()  # as train.py does; who starts PyTorch gets what the system gives
+        graph, self._params = nnx.split(pretrained.load(case.directory))
+        self._batch = jax.device_put(jax.tree.map(jnp.asarray, inputs(case)))
+        wanted = jnp.asarray(labels(case))
+
+        def logits(params, batch):
+            return nnx.merge(graph, params)(**batch).logits
+
+        def loss(params, batch):
+            found = optax.softmax_cross_entropy_with_integer_labels(logits(params, batch), wanted)
+            return found.mean()
+
+        self._forward, self._step, self._wait = (
+            jax.jit(logits),
+            jax.jit(jax.value_and_grad(loss)),
+            jax.block_until_ready,
+        )
+
+    def forward(self) -> None:
+        self._wait(self._forward(self._params, self._batch))
+
+    def step(self) -> float:
+        return float(self._wait(self._step(self._params, self._batch))[0])
+
+
+class Theirs:
+    """Likewise, with `peer` for its attention. In evaluation mode nothing is dropped out; gradients are taken all the
+    same.
+    """
+
+    def __init__(self, case: Case, peer: str):
+        import torch
+        import transformers
+
+        torch.set_num_threads(cores())
+        self._torch = torch
+        kind = getattr(transformers, case.model)
+        self._model = kind.from_pretrained(case.directory, attn_implementation=peer).eval()
+        self._model.config.use_cache = False  # which would keep keys and values that nobody asks for
+        self._batch = {name: torch.from_numpy(array) for name, array in inputs(case).items()}
+        self._labels = torch.from_numpy(labels(case))
+
+    def forward(self) -> None:
+        with self._torch.no_grad():
+            self._model(**self._batch)
+
+    def step(self) -> float:
+        self._model.zero_grad(set_to_none=True)
+        logits = self._model(**self._batch).logits
+        loss = self._torch.nn.functional.cross_entropy(logits.flatten(0, 1), self._labels.flatten())
+        loss.backward()
+        return float(loss)
+
+
+def answer(peer: Any, question: str) -> dict[str, Any]:
+    """What `question` asks of a built peer: "check", "forward" or "step"."""
+    if question == "check":
+        return {"loss": peer.step()}
+    start = time.perf_counter()
+    getattr(peer, question)()
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds, "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
+
+
+def main() -> None:
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a library prints must not end up among the replies
+    given = json.loads(sys.stdin.readline())
+    peer = (Ours if given["peer"] == OURS else Theirs)(Case(**given["case"]), given["peer"])
+    for line in sys.stdin:
+        print(json.dumps(answer(peer, json.loads(line)["ask"])), file=replies, flush=True)
+
+
+if __name__ == "__main__":
+    main()
