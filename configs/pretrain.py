@@ -1,4 +1,4 @@
-r"""RoBERTa's pretraining recipe for a Transformer or a Longformer, on local text files.
+r"""RoBERTa's pretraining recipe for a Transformer, a Longformer or ModernBERT's alternating net, on local text files.
 
     python train.py --config=configs/pretrain.py:base,model=longformer \
         --config.data.train='books/*.txt.gz' --config.data.validation=held_out.txt
@@ -13,7 +13,7 @@ tokens; with less, shorten `steps` and lower the learning rate too.
 
 from configs import defaults
 from configs.argument import parse_argument
-from configs.sizes import growing_windows, set_size
+from configs.sizes import alternating_windows, growing_windows, set_size
 from errors import InputError
 
 # learning rate, warm-up steps, steps, rows of 512 tokens in a batch, micro-batches
@@ -37,7 +37,9 @@ def get_config(argument: str = ""):
         config.model.dtype = "bfloat16"
         config.model.update(remat="full", scan=True)
         config.tokenizer.vocab_size = 50_265
-    if chosen.windows == "growing":
+    if chosen.model == "alternating" and chosen.windows == "even":
+        config.model.windows = alternating_windows(config.model.depth, config.model.windows[-1])
+    elif chosen.windows == "growing":
         config.model.windows = growing_windows(config.model.depth, config.model.windows[-1])
     elif chosen.windows != "even":
         raise InputError(f"windows={chosen.windows!r} of the config argument is neither even nor growing")

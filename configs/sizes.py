@@ -26,6 +26,11 @@ def growing_windows(depth: int, top: int) -> tuple[int, ...]:
     return tuple(max(1, top >> (4 - 5 * layer // depth)) for layer in range(depth))
 
 
+def alternating_windows(depth: int, width: int) -> tuple[int, ...]:
+    """Every third layer, from the bottom on, sees everything, the others `width` tokens (Warner et al. 2024, 2.1.2)."""
+    return tuple(width if layer % 3 else 0 for layer in range(depth))
+
+
 def set_size(config: ConfigDict, size: str, **more) -> None:
     """Gives `config.model` the sizes of that name, and any other of its keys."""
     config.model.update(SIZES[size] | more)

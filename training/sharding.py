@@ -17,9 +17,9 @@ from mesh_axes import HEADS
 RULES: tuple[tuple[str, P], ...] = (
     (r"embeddings\.word\.embedding$", P(HEADS, "fsdp")),
     (r"\.embedding$", P(None, "fsdp")),
-    (r"attention\.(query|key|value)(_global)?\.kernel$", P("fsdp", HEADS)),
-    (r"attention\.(query|key|value)(_global)?\.bias$", P(HEADS)),
-    (r"attention\.output\.kernel$", P(HEADS, "fsdp")),
+    (r"(attention|cross)\.(query|key|value)(_global)?\.kernel$", P("fsdp", HEADS)),
+    (r"(attention|cross)\.(query|key|value)(_global)?\.bias$", P(HEADS)),
+    (r"(attention|cross)\.output\.kernel$", P(HEADS, "fsdp")),
     (r"mlp\.(up|gate)\.kernel$", P("fsdp", HEADS)),
     (r"mlp\.(up|gate)\.bias$", P(HEADS)),
     (r"mlp\.down\.kernel$", P(HEADS, "fsdp")),
