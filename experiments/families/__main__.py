@@ -5,8 +5,8 @@
 Every model is drawn by transformers and saved; each peer loads it in a process of its own with all cores. A step is the
 loss and the gradients of all parameters, in float32, without dropout and optimizer. In each round every peer answers in
 turn, so that whatever else the machine does meets all of them alike; ratios are formed within a round. All peers must
-have the same loss. `--only=TEXT` keeps the cases whose name holds it. Needs PyTorch and transformers
-(requirements-dev.txt). Let nothing else run meanwhile.
+have the same loss and the same gradient of the table of words. `--only=TEXT` keeps the cases whose name holds it. Needs
+PyTorch and transformers (requirements-dev.txt). Let nothing else run meanwhile.
 """
 
 import argparse
@@ -52,11 +52,12 @@ def measure(case: Case, *, rounds: int, warm_up: int = 2) -> dict[str, Any]:
     names = (OURS, *case.peers)
     starts = {name: functools.partial(FamilyWorker, case, name) for name in names}
     results = take_turns(starts, dict.fromkeys(names, QUESTIONS), rounds=rounds, warm_up=warm_up)
-    losses = {name: told["loss"] for name, told in results.items() if "error" not in told}
-    if OURS not in losses:
+    if "error" in results[OURS]:
         raise RuntimeError(f"{case.name}: {results[OURS]['error']}")
-    if any(abs(loss / losses[OURS] - 1) > CLOSE for loss in losses.values()):
-        raise RuntimeError(f"{case.name}: the peers do not have the same loss: {losses}")
+    for what in ("loss", "gradient"):
+        found = {name: told[what] for name, told in results.items() if "error" not in told}
+        if any(abs(value / found[OURS] - 1) > CLOSE for value in found.values()):
+            raise RuntimeError(f"{case.name}: the peers do not have the same {what}: {found}")
     return {"name": case.name, "model": case.model, "results": results}
 
 

@@ -8,7 +8,8 @@ from experiments.families.cases import OURS, PEERS
 from experiments.speed.page import origin
 from experiments.table import markdown, spread
 
-HEADER = ("case", "pass", "ours, s: median (least to most)", *(f"times ours: {peer}" for peer in PEERS), "loss apart")
+HEADER = ("case", "pass", "ours, s: median (least to most)", *(f"times ours: {peer}" for peer in PEERS))
+HEADER += ("loss apart", "gradient")
 
 
 def cpu_table(report: dict[str, Any]) -> str:
@@ -41,9 +42,14 @@ def ratios(case: dict[str, Any], peer: str, question: str) -> list[float]:
 def _row(case: dict[str, Any], question: str) -> tuple[str, ...]:
     results = case["results"]
     times = [spread(found, digits=2) if (found := ratios(case, peer, question)) else "-" for peer in PEERS]
-    losses = [told["loss"] for told in results.values() if "loss" in told]
     ours = spread(results[OURS]["seconds"][question], digits=3)
-    return (case["name"], question, ours, *times, f"{max(losses) / min(losses) - 1:.0e}")
+    return (case["name"], question, ours, *times, *(_apart(results, what) for what in ("loss", "gradient")))
+
+
+def _apart(results: dict[str, Any], what: str) -> str:
+    """The largest relative difference between peers."""
+    found = [told[what] for told in results.values() if what in told]
+    return f"{max(found) / min(found) - 1:.0e}" if found else "-"
 
 
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {"cpu": cpu_table}

@@ -12,7 +12,9 @@ from experiments.machine import cores
 
 
 class Ours:
-    """Built once; `forward` gives all logits, `step` the loss and the gradients of all parameters."""
+    """Built once; `forward` gives all logits, `step` the loss and the gradients of all parameters. Told: the loss and
+    the norm of the gradient of the table of words, to which every part of the net adds.
+    """
 
     def __init__(self, case: Case, peer: str):
         import jax
@@ -35,17 +37,16 @@ class Ours:
             found = optax.softmax_cross_entropy_with_integer_labels(logits(params, batch), wanted)
             return found.mean()
 
-        self._forward, self._step, self._wait = (
-            jax.jit(logits),
-            jax.jit(jax.value_and_grad(loss)),
-            jax.block_until_ready,
-        )
+        self._forward, self._step = jax.jit(logits), jax.jit(jax.value_and_grad(loss))
+        self._wait, self._flat = jax.block_until_ready, nnx.to_flat_state
 
     def forward(self) -> None:
         self._wait(self._forward(self._params, self._batch))
 
-    def step(self) -> float:
-        return float(self._wait(self._step(self._params, self._batch))[0])
+    def step(self) -> dict[str, float]:
+        loss, grads = self._wait(self._step(self._params, self._batch))
+        (table,) = (leaf[...] for path, leaf in self._flat(grads) if path[-3:] == ("embeddings", "word", "embedding"))
+        return {"loss": float(loss), "gradient": float((table**2).sum() ** 0.5)}
 
 
 class Theirs:
@@ -61,26 +62,28 @@ class Theirs:
         self._torch = torch
         kind = getattr(transformers, case.model)
         self._model = kind.from_pretrained(case.directory, attn_implementation=peer).eval()
-        self._model.config.use_cache = False  # which would keep keys and values that nobody asks for
         self._batch = {name: torch.from_numpy(array) for name, array in inputs(case).items()}
+        if case.written or case.model.startswith("GPT2"):
+            self._batch["use_cache"] = False  # nobody asks for the keys and values that would be kept
         self._labels = torch.from_numpy(labels(case))
 
     def forward(self) -> None:
         with self._torch.no_grad():
             self._model(**self._batch)
 
-    def step(self) -> float:
+    def step(self) -> dict[str, float]:
         self._model.zero_grad(set_to_none=True)
         logits = self._model(**self._batch).logits
         loss = self._torch.nn.functional.cross_entropy(logits.flatten(0, 1), self._labels.flatten())
         loss.backward()
-        return float(loss)
+        table = self._model.get_input_embeddings().weight.grad
+        return {"loss": float(loss), "gradient": float(table.norm())}
 
 
 def answer(peer: Any, question: str) -> dict[str, Any]:
     """What `question` asks of a built peer: "check", "forward" or "step"."""
     if question == "check":
-        return {"loss": peer.step()}
+        return peer.step()
     start = time.perf_counter()
     getattr(peer, question)()
     seconds = time.perf_counter() - start

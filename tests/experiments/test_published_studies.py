@@ -11,15 +11,15 @@ HEAD = {"command": "python x.py", "commit": "0" * 40, "versions": {"jax": "1"}, 
 
 
 def told(forward, step, loss):
-    return {"loss": loss, "seconds": {"forward": forward, "step": step}}
+    return {"loss": loss, "gradient": 2.0, "seconds": {"forward": forward, "step": step}}
 
 
 def test_a_family_that_is_behind_is_named():
     results = {"ours": told([1.0, 1.0], [2.0, 4.0], 5.0), "eager": told([2.0, 3.0], [1.0, 2.0], 5.0005)}
     results["sdpa"] = {"error": "has none"}
     table = cpu_table(HEAD | {"cases": [{"name": "bert", "model": "Bert", "results": results}]})
-    assert "| bert | forward | 1.000 (1.000 to 1.000) | 2.50 (2.00 to 3.00) | - | 1e-04 |" in table
-    assert "| bert | step | 3.000 (2.000 to 4.000) | 0.50 (0.50 to 0.50) | - | 1e-04 |" in table
+    assert "| bert | forward | 1.000 (1.000 to 1.000) | 2.50 (2.00 to 3.00) | - | 1e-04 | 0e+00 |" in table
+    assert "| bert | step | 3.000 (2.000 to 4.000) | 0.50 (0.50 to 0.50) | - | 1e-04 | 0e+00 |" in table
     assert "Of 2 rows 1 are at least as fast as both peers; behind the faster peer: bert, step." in table
 
 
