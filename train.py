@@ -27,7 +27,7 @@ from training.weights import check_complete, finished_source, starting_source, t
 
 def main(argv: list[str]) -> None:
     config = command_line.parse(argv)
-    mode = pick({each.__name__: each for each in (train, plan, evaluate, predict, export)}, config.mode, key="mode")
+    mode = pick({each.__name__: each for each in (train, evaluate, predict, export, plan)}, config.mode, key="mode")
     directory = Path(config.workdir)
     process.prepare(config)
     take_sizes(config, pretrained)

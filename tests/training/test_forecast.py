@@ -25,7 +25,7 @@ def test_a_plan_says_what_the_step_holds_and_trains_nothing(planned, run, capfd)
     config = json.loads((planned / "config.json").read_text())["model"]
     names = {"vocab_size", *LongformerConfig.__dataclass_fields__} & config.keys()
     sizes = {name: tuple(v) if isinstance(v := config[name], list) else v for name in names}
-    cfg = LongformerConfig(vocab_size=400, **sizes)
+    cfg = LongformerConfig(**sizes | {"vocab_size": 400})
     net = Skeleton(lambda rngs: MaskedLM(Longformer(cfg, rngs=rngs), rngs=rngs))
     assert plan["parameters"] == net.parameter_count
     assert plan["state"] > 3 * 4 * plan["parameters"]  # float32 parameters and two moments
