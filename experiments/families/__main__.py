@@ -5,7 +5,7 @@
 Every model is drawn by transformers and saved; each peer loads it in a process of its own with all cores. A step is the
 loss and the gradients of all parameters, in float32, without dropout and optimizer. In each round every peer answers in
 turn, so that whatever else the machine does meets all of them alike; ratios are formed within a round. All peers must
-have the same loss and the same gradient of the table of words. `--only=TEXT` keeps the cases whose name holds it. Needs
+have the same loss and the same gradient of the table of words. `--only=TEXT,TEXT` keeps the cases whose names hold one. Needs
 PyTorch and transformers (requirements-dev.txt). Let nothing else run meanwhile.
 """
 
@@ -65,11 +65,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments.families", description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=OUT, help="JSON file to write, after each case")
     parser.add_argument("--rounds", type=int, default=5, help="rounds per case, after two of warming up")
-    parser.add_argument("--only", default="", help="measure only the cases whose name holds this text")
+    parser.add_argument("--only", default="", help="measure only the cases whose name holds one of these texts")
     given = parser.parse_args()
     measured: list[dict[str, Any]] = []
     report = machine.provenance("python -m experiments.families", PACKAGES) | {"cases": measured}
-    for case in (case for case in CASES if given.only in case.name):
+    for case in (case for case in CASES if any(part in case.name for part in given.only.split(","))):
         with tempfile.TemporaryDirectory() as root:
             measured.append(measure(made(case, Path(root)), rounds=given.rounds))
         print(f"{case.name} measured", file=sys.stderr, flush=True)
