@@ -5,8 +5,8 @@
 Every model is drawn by transformers and saved; each peer loads it in a process of its own with all cores. A step is the
 loss and the gradients of all parameters, in float32, without dropout and optimizer. In each round every peer answers in
 turn, so that whatever else the machine does meets all of them alike; ratios are formed within a round. All peers must
-have the same loss and the same gradient of the table of words. `--only=TEXT,TEXT` keeps the cases whose names hold one. Needs
-PyTorch and transformers (requirements-dev.txt). Let nothing else run meanwhile.
+have the same loss and the same gradient of the table of words. `--only=TEXT,TEXT` keeps the cases whose names hold one.
+Needs PyTorch and transformers (requirements-dev.txt). Let nothing else run meanwhile.
 """
 
 import argparse
