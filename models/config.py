@@ -112,6 +112,8 @@ class TransformerConfig:
         for key in ("norm_epsilon", "rotary_base"):
             if not getattr(self, key) > 0:
                 raise InputError(f"{key} must be above 0, got {getattr(self, key)!r}")
+        if self.embedding_norm and (self.norm != "pre" or self.layer_order):
+            raise InputError("embedding_norm is for pre-norm nets whose layers each come once: set it to False")
         if self.width % self.heads and not self.key_width:
             raise InputError(f"width must be a multiple of heads, got width {self.width} and heads {self.heads}")
         self._refuse_positions()

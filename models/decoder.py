@@ -13,7 +13,7 @@ from models.config import TransformerConfig
 from models.depth import Ran, fresh_caches, in_order, make_layers, run_layers
 from models.embeddings import Places
 from models.layers import norm, split_key
-from models.outputs import Attentions, Hidden, Request
+from models.outputs import NOTHING, Attentions, Hidden, Request
 from models.relative import RelativePositions
 from ops.dropout import dropout
 
@@ -100,7 +100,7 @@ class Decoder(nnx.Module):
         *,
         rngs: nnx.Rngs | None = None,
         caches: Any = None,
-        request: Request = Request(),  # noqa: B008
+        request: Request = NOTHING,
     ) -> DecoderOutput:
         in_embeddings, in_layers = split_key(None if rngs is None else rngs.dropout(), 2)
         x = self.embeddings.placed(words, position_ids, None, in_embeddings)

@@ -12,6 +12,7 @@ from models.decoder import Decoder, DecoderView
 from models.embeddings import place_ids
 from models.longformer import Longformer
 from models.outputs import EncoderDecoderOutput, EncoderOutput, Request
+from models.relative import relative_bias
 from models.transformer import Transformer, visible_pairs
 from ops.masks import padding_mask
 
@@ -55,7 +56,7 @@ class EncoderDecoder(nnx.Module):
         own = FullView(
             mask=visible_pairs(decoder_input_ids, decoder_attention_mask, None, causal=True),
             places=places if cfg.positions == "rotary" else None,
-            bias=self._bias(jnp.arange(length), length),
+            bias=relative_bias(self.decoder, jnp.arange(length), length),
         )
         view = DecoderView(own, read.last_hidden_state, _real_keys(attention_mask))
         words = self.encoder.embeddings.word(decoder_input_ids)
@@ -91,16 +92,13 @@ class EncoderDecoder(nnx.Module):
     def step(self, tokens: Int[Array, "B T"], cache: Cache) -> tuple[Float[Array, "B T D"], Cache]:
         """The last hidden states of the next T tokens, and the cache with these. NaN where the cache is full."""
         cfg, (own, places, seen) = self.cfg.decoder, next_view(tokens, cache, None)
-        if cfg.positions == "relative":
-            own = own._replace(bias=self._bias(cache.filled + jnp.arange(tokens.shape[1]), seen.shape[1]))
+        bias = relative_bias(self.decoder, cache.filled + jnp.arange(tokens.shape[1]), seen.shape[1])
         places = places + cfg.padding_place + 1
-        view = DecoderView(own._replace(places=places if cfg.positions == "rotary" else None), None, cache.read)
+        own = own._replace(places=places if cfg.positions == "rotary" else None, bias=bias)
+        view = DecoderView(own, None, cache.read)
         wrote = self.decoder(self.encoder.embeddings.word(tokens), places, view, caches=cache.layers)
         x = kept_within(wrote.last_hidden_state, cache)
         return x, cache._replace(seen=seen, filled=cache.filled + tokens.shape[1], layers=wrote.caches)
-
-    def _bias(self, places: Int[Array, "T"], keys: int) -> Float[Array, "1 H T S"] | None:
-        return self.decoder.relative(places, keys) if self.cfg.decoder.positions == "relative" else None
 
 
 def _real_keys(attention_mask: Int[Array, "B S"] | None) -> Bool[Array, "B 1 S"] | None:

@@ -21,6 +21,9 @@ class Request(NamedTuple):
     attentions: bool = False
 
 
+NOTHING = Request()
+
+
 class EncoderOutput(NamedTuple):
     last_hidden_state: Float[Array, "B S D"]
     hidden_states: Hidden = None

@@ -27,3 +27,8 @@ class RelativePositions(nnx.Module):
         distance = jnp.arange(keys)[None, :] - places[:, None]  # [T S]
         bucket = jnp.asarray(buckets)[jnp.clip(distance, -farthest, farthest) + farthest]
         return self.bias(bucket).transpose(2, 0, 1)[None]
+
+
+def relative_bias(net: nnx.Module, places: Int[Array, "T"], keys: int) -> Float[Array, "1 H T S"] | None:
+    """That of a net with relative positions; None for another."""
+    return net.relative(places, keys) if net.cfg.positions == "relative" else None

@@ -10,10 +10,8 @@ from models.attention import FullView, KeyValues, SelfAttention
 from models.cache import Cache, empty_cache, kept_within, next_view
 from models.config import TransformerConfig
 from models.depth import fresh_caches, run_layers
-from models.embeddings import place_ids
-from models.outputs import EncoderOutput, Request
-from models.relative import RelativePositions
-from models.stack import Encoder, real_tokens, visible_groups
+from models.relative import RelativePositions, relative_bias
+from models.stack import Encoder, visible_groups
 from ops.masks import causal_mask, padding_mask, segment_mask
 
 # Tokens. Up to here one product for all pairs is as fast as blocks of queries, and simpler for a compiler; on a CPU at
@@ -35,35 +33,18 @@ class Transformer(Encoder):
         if cfg.positions == "relative":
             self.relative = RelativePositions(cfg, rngs=rngs)
 
-    def __call__(
+    def view(
         self,
         input_ids: Int[Array, "B S"],
-        *,
-        attention_mask: Int[Array, "B S"] | None = None,
-        token_type_ids: Int[Array, "B S"] | None = None,
-        position_ids: Int[Array, "#B S"] | None = None,
-        segment_ids: Int[Array, "B S"] | None = None,
-        rngs: nnx.Rngs | None = None,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-    ) -> EncoderOutput:
-        """`attention_mask` is 1 at real tokens. `segment_ids` number the documents packed in a row, 0 for padding, and
-        no token sees another document. Without `rngs` nothing is dropped out.
-
-        Raises:
-          InputError: while tracing, for a row longer than a learned position table, or token types that the net lacks.
-        """
-        places = place_ids(self.cfg, input_ids, position_ids, real=real_tokens(attention_mask, segment_ids))
-        length, relative = input_ids.shape[1], self.cfg.positions == "relative"
-        long = length > LONGEST_MASKED_ROW and not relative
-        view = FullView(
-            mask=None if long else visible_pairs(input_ids, attention_mask, segment_ids, causal=self.cfg.causal),
-            groups=visible_groups(input_ids, attention_mask, segment_ids) if long else None,
-            places=places if self.cfg.positions == "rotary" else None,
-            bias=self.relative(jnp.arange(length), length) if relative else None,
-        )
-        request = Request(output_hidden_states, output_attentions)
-        return self.encode(input_ids, places, token_type_ids, view, rngs, request)
+        attention_mask: Int[Array, "B S"] | None,
+        segment_ids: Int[Array, "B S"] | None,
+        places: Int[Array, "B S"] | None,
+    ) -> FullView:
+        length = input_ids.shape[1]
+        if length > LONGEST_MASKED_ROW and self.cfg.positions != "relative":
+            return FullView(groups=visible_groups(input_ids, attention_mask, segment_ids), places=places)
+        mask = visible_pairs(input_ids, attention_mask, segment_ids, causal=self.cfg.causal)
+        return FullView(mask=mask, places=places, bias=relative_bias(self, jnp.arange(length), length))
 
     def empty_cache(self, batch: int, capacity: int) -> Cache:
         """Room for `capacity` tokens in each of `batch` rows.
@@ -88,8 +69,7 @@ class Transformer(Encoder):
         cfg, (view, places, seen) = self.cfg, next_view(tokens, cache, attention_mask)
         if cfg.positions == "rotary":
             view = view._replace(places=places)
-        if cfg.positions == "relative":
-            view = view._replace(bias=self.relative(cache.filled + jnp.arange(tokens.shape[1]), seen.shape[1]))
+        view = view._replace(bias=relative_bias(self, cache.filled + jnp.arange(tokens.shape[1]), seen.shape[1]))
         x = self.embeddings(tokens, places + cfg.padding_place + 1)
         ran = run_layers(self.layers, x, view, None, cfg=cfg, caches=cache.layers)
         x = kept_within(self.finished(ran.x), cache)

@@ -139,8 +139,9 @@ def _refuse_far_too_large(config: Mapping[str, Any], *, weights: int) -> None:
     for name, value in config.items():
         if isinstance(value, int) and value > LARGEST:
             raise InputError(f"config.json: {name}={value} is more than any model has")
+    most = max(weights, SHARED_DEPTH) if "num_hidden_groups" in config else weights
     for name in DEPTHS:
-        if isinstance(config.get(name), int) and config[name] > max(weights, SHARED_DEPTH):
+        if isinstance(config.get(name), int) and config[name] > most:
             raise InputError(f"config.json has more layers than the files have weights: {name}={config[name]}")
 
 

@@ -1,8 +1,7 @@
 """One peer of this study in a process of its own, asked over its standard input (see experiments/speed/worker.py)."""
 
-import json
-import os
-import sys
+from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,15 +38,10 @@ def build(case: Case, peer: str) -> Any:
     return JaxPeer(case, peer)
 
 
-def main() -> None:
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints must not end up among the replies
-    given = json.loads(sys.stdin.readline())
+def start(given: dict[str, Any]) -> Callable[[str], dict[str, Any]]:
     case = Case(**given["case"])
-    peer = build(case, given["peer"])
-    for line in sys.stdin:
-        print(json.dumps(answer(case, peer, json.loads(line)["ask"])), file=replies, flush=True)
+    return partial(answer, case, build(case, given["peer"]))
 
 
 if __name__ == "__main__":
-    main()
+    speed_worker.serve(start)

@@ -1,16 +1,14 @@
 """One peer in a process of its own, as in experiments/speed/worker.py, asked for forward passes and steps."""
 
-import json
-import os
-import resource
-import sys
-import time
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from experiments.families.cases import OURS, Case, inputs, labels
 from experiments.machine import cores
+from experiments.speed import worker as speed_worker
 
 
 class Ours:
@@ -87,24 +85,17 @@ def norm(table: np.ndarray) -> float:
     return float(np.linalg.norm(table.astype(np.float64)))
 
 
-def answer(peer: Any, question: str) -> dict[str, Any]:
-    """What `question` asks of a built peer: "check", "forward" or "step"."""
-    if question == "check":
-        return peer.step()
-    start = time.perf_counter()
-    getattr(peer, question)()
-    seconds = time.perf_counter() - start
-    return {"seconds": seconds, "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
-
-
-def main() -> None:
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints must not end up among the replies
-    given = json.loads(sys.stdin.readline())
+def start(given: dict[str, Any]) -> Callable[[str], dict[str, Any]]:
     peer = (Ours if given["peer"] == OURS else Theirs)(Case(**given["case"]), given["peer"])
-    for line in sys.stdin:
-        print(json.dumps(answer(peer, json.loads(line)["ask"])), file=replies, flush=True)
+
+    def answer(question: str) -> dict[str, Any]:
+        """What is asked: "check", "forward" or "step"."""
+        if question == "check":
+            return peer.step()
+        return speed_worker.answer(SimpleNamespace(step=getattr(peer, question)), "step")
+
+    return answer
 
 
 if __name__ == "__main__":
-    main()
+    speed_worker.serve(start)

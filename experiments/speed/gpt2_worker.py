@@ -1,13 +1,13 @@
 """One peer of gpt2.py in a process of its own: a training step of GPT-2's sizes, here or with PyTorch."""
 
-import json
-import os
 import resource
-import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from experiments.speed.worker import serve
 
 VOCAB, WIDTH, DEPTH, HEADS, LENGTH = 50_257, 768, 12, 12, 1024  # Radford et al. 2019, the smallest: 124 M
 RATE = 3e-4
@@ -98,19 +98,21 @@ class Theirs:
         return loss.item()
 
 
-def main() -> None:
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints must not end up among the replies
-    given = json.loads(sys.stdin.readline())
+def start(given: dict[str, Any]) -> Callable[[str], dict[str, Any]]:
     name, rows = given["peer"], given["case"]["rows"]
     peer: Any = (Ours if name.startswith(OURS) else Theirs)(name, rows)
-    for _ in sys.stdin:
+
+    def answer(question: str) -> dict[str, Any]:
+        """Whatever is asked, a step."""
+        del question
         began = time.perf_counter()
         loss = peer.step()
         told = {"seconds": time.perf_counter() - began, "loss": loss, "parameters": peer.parameters}
-        told |= {"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, "planned": peer.planned_bytes}
-        print(json.dumps(told), file=replies, flush=True)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        return told | {"peak_mib": peak, "planned": peer.planned_bytes}
+
+    return answer
 
 
 if __name__ == "__main__":
-    main()
+    serve(start)

@@ -9,6 +9,8 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from experiments.speed.cases import OURS, PRODUCTS_ALONE, Case
@@ -54,14 +56,21 @@ def _build(case: Case, name: str) -> Any:
     return Theirs(case, name)
 
 
-def main() -> None:
+def serve(start: Callable[[dict[str, Any]], Callable[[str], dict[str, Any]]]) -> None:
+    """Reads a line that says whom to be, then questions, a line each; answers each with a line.
+
+    `start` makes of the first line what answers questions.
+    """
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints must not end up among the replies
-    given = json.loads(sys.stdin.readline())
-    peer = _build(Case(**given["case"]), given["peer"])
+    answers = start(json.loads(sys.stdin.readline()))
     for line in sys.stdin:
-        print(json.dumps(answer(peer, json.loads(line)["ask"])), file=replies, flush=True)
+        print(json.dumps(answers(json.loads(line)["ask"])), file=replies, flush=True)
+
+
+def _start(given: dict[str, Any]) -> Callable[[str], dict[str, Any]]:
+    return partial(answer, _build(Case(**given["case"]), given["peer"]))
 
 
 if __name__ == "__main__":
-    main()
+    serve(_start)

@@ -5,11 +5,11 @@ from typing import Any
 
 from errors import InputError
 from models.config import TransformerConfig
-from models.heads import MaskedLM, Pooled, SequenceClassifier, SpanFinder, TokenClassifier
+from models.heads import MaskedLM, Pooled, SequenceClassifier
 from models.transformer import Transformer
 from pretrained import settings
 from pretrained.families.bert import ONLY, SIZES, TABLES
-from pretrained.families.heads import classes, labels
+from pretrained.families.heads import classes, labels, token_heads
 from pretrained.family import Family, Head
 
 LAYER = "encoder.albert_layer_groups.*.albert_layers.0"
@@ -66,11 +66,8 @@ ALBERT = Family(
             options=classes(*RATES),
             told=labels(*RATES),
         ),
-        "AlbertForTokenClassification": Head(
-            TokenClassifier, {"output": "classifier"}, options=classes(*RATES), told=labels(*RATES)
-        ),
-        "AlbertForQuestionAnswering": Head(SpanFinder, {"output": "qa_outputs"}),
-    },
+    }
+    | token_heads("Albert", *RATES, rate_name=RATES[0]),
     left_out=(r"albert\.pooler\..*", r"sop_classifier\..*", r"(albert\.)?embeddings\.position_ids"),
     sizes=_sizes,
     settings=_settings,

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from models.config import TransformerConfig
-from models.heads import MaskedLM, Pooled, SequenceClassifier, SpanFinder, TokenClassifier
+from models.heads import MaskedLM, Pooled, SequenceClassifier
 from models.transformer import Transformer
 from pretrained import settings
-from pretrained.families.heads import classes, labels
+from pretrained.families.heads import classes, labels, token_heads
 from pretrained.family import Family, Head
 
 TABLES = {
@@ -26,13 +26,15 @@ BODY = TABLES | {
     "encoder.layers.*.mlp.down": "encoder.layer.*.output.dense",
     "encoder.layers.*.mlp_norm": "encoder.layer.*.output.LayerNorm",
 }
-SIZES = {
+SHAPES = {
     "vocab_size": "vocab_size",
     "hidden_size": "width",
     "num_hidden_layers": "depth",
     "num_attention_heads": "heads",
     "intermediate_size": "mlp_width",
     "max_position_embeddings": "max_positions",
+}
+SIZES = SHAPES | {
     "type_vocab_size": "token_types",
     "hidden_dropout_prob": "dropout_rate",
     "attention_probs_dropout_prob": "attention_dropout_rate",
@@ -84,11 +86,8 @@ BERT = Family(
             options=classes(*RATES),
             told=labels(),
         ),
-        "BertForTokenClassification": Head(
-            TokenClassifier, {"output": "classifier"}, options=classes(*RATES), told=labels()
-        ),
-        "BertForQuestionAnswering": Head(SpanFinder, {"output": "qa_outputs"}),
-    },
+    }
+    | token_heads("Bert", *RATES),
     left_out=(r"bert\.pooler\..*", r"cls\.seq_relationship\..*", r"(bert\.)?embeddings\.position_ids"),
     sizes=_sizes,
     settings=_settings,

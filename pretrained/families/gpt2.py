@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from models.config import TransformerConfig
-from models.heads import Headless, SequenceClassifier, SpanFinder, TokenClassifier
+from models.heads import Headless, SequenceClassifier
 from models.transformer import Transformer
 from models.writers import CausalLM
 from pretrained import settings
-from pretrained.families.heads import classes, labels
+from pretrained.families.heads import classes, labels, token_heads
 from pretrained.family import Family, Head, Part
 
 MODULES = {
@@ -69,14 +69,8 @@ GPT2 = Family(
         "GPT2ForSequenceClassification": Head(
             SequenceClassifier, {"head.output": "score"}, options=classes(**LAST), told=labels("")
         ),
-        "GPT2ForTokenClassification": Head(
-            TokenClassifier,
-            {"output": "classifier"},
-            options=classes("classifier_dropout", "hidden_dropout"),
-            told=labels(),
-        ),
-        "GPT2ForQuestionAnswering": Head(SpanFinder, {"output": "qa_outputs"}),
-    },
+    }
+    | token_heads("GPT2", "classifier_dropout", "hidden_dropout"),
     left_out=(r"(transformer\.)?h\.\d+\.attn\.(masked_)?bias",),  # the causal mask, as a constant
     sizes=_sizes,
     settings=_settings,

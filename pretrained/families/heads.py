@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from errors import InputError
+from models.heads import SpanFinder, TokenClassifier
+from pretrained.family import Head
 
 Options = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
 
@@ -38,3 +40,13 @@ def labels(rate_name: str = "classifier_dropout", **more: Any) -> Callable[[Any]
         return found | ({rate_name: head.rate} if rate_name else {}) | more
 
     return told
+
+
+def token_heads(name: str, *rates: str, rate_name: str = "classifier_dropout") -> dict[str, Head]:
+    """Classes of tokens and answers in a text, as BERT's architectures have them and most others took over."""
+    return {
+        f"{name}ForTokenClassification": Head(
+            TokenClassifier, {"output": "classifier"}, options=classes(*rates), told=labels(rate_name)
+        ),
+        f"{name}ForQuestionAnswering": Head(SpanFinder, {"output": "qa_outputs"}),
+    }

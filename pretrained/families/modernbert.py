@@ -8,6 +8,7 @@ from models.alternating import Alternating
 from models.config import AlternatingConfig
 from models.heads import Headless, MaskedLM, SequenceClassifier, SpanFinder, TokenClassifier
 from pretrained import settings
+from pretrained.families.bert import SHAPES
 from pretrained.families.heads import classes, labels, rate
 from pretrained.family import Family, Head, Part
 
@@ -25,13 +26,7 @@ MODULES = {
     "encoder.layers.*.mlp.down": "layers.*.mlp.Wo",
     "encoder.final_norm": "final_norm",
 }
-SIZES = {
-    "vocab_size": "vocab_size",
-    "hidden_size": "width",
-    "num_hidden_layers": "depth",
-    "num_attention_heads": "heads",
-    "intermediate_size": "mlp_width",
-    "max_position_embeddings": "max_positions",
+SIZES = SHAPES | {
     "mlp_dropout": "dropout_rate",
     "attention_dropout": "attention_dropout_rate",
     "norm_eps": "norm_epsilon",

@@ -5,12 +5,12 @@ from typing import Any
 
 from errors import InputError
 from models.config import LongformerConfig, TransformerConfig
-from models.heads import MaskedLM, Pooled, SequenceClassifier, SpanFinder, TokenClassifier
+from models.heads import MaskedLM, Pooled, SequenceClassifier
 from models.longformer import Longformer
 from models.transformer import Transformer
 from pretrained import settings
 from pretrained.families.bert import BODY, ONLY, RATES, SIZES
-from pretrained.families.heads import classes, labels
+from pretrained.families.heads import classes, labels, token_heads
 from pretrained.family import Family, Head
 
 GLOBAL = {
@@ -75,11 +75,7 @@ def _as_roberta(name: str, **own: Any) -> Family:
             options=classes(*RATES),
             told=labels(),
         ),
-        f"{name}ForTokenClassification": Head(
-            TokenClassifier, {"output": "classifier"}, options=classes(*RATES), told=labels()
-        ),
-        f"{name}ForQuestionAnswering": Head(SpanFinder, {"output": "qa_outputs"}),
-    }
+    } | token_heads(name, *RATES)
     left_out = (rf"{prefix}\.pooler\..*", rf"({prefix}\.)?embeddings\.position_ids")
     fills = ("token_type", "padding_place")
     return Family(name=prefix, model_type=prefix, prefix=prefix, heads=heads, left_out=left_out, fills=fills, **own)

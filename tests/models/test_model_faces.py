@@ -63,6 +63,7 @@ def test_nets_build_without_memory():
         ({"norm": "none"}, "norm must be one of post, pre"),
         ({"activation": "silu"}, "activation must be one of gelu, gelu_tanh, relu, geglu, geglu_tanh, got 'silu'"),
         ({"layer_order": (0, 2)}, r"layer_order must name a layer for each of 1 turns, .*, got \(0, 2\)"),
+        ({"embedding_norm": True}, "embedding_norm is for pre-norm nets whose layers each come once"),
         ({"layer_order": (0,), "scan": True}, "layers with a layer_order are not stacked: set scan=False"),
         ({"positions": "relative", "relative_buckets": 2}, "2 buckets do not serve distances of up to 128 tokens"),
         ({"dtype": "float16"}, "dtype must be one of float32, bfloat16"),
