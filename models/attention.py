@@ -37,13 +37,16 @@ class KeyValues(NamedTuple):
 
 
 class Projections(nnx.Module):
-    """The four maps of an attention: D to H * K three times, and back."""
+    """The four maps of an attention: D to H * K three times, and back.
 
-    def __init__(self, cfg: TransformerConfig, *, rngs: nnx.Rngs):
+    `wide`: with three more, `query_global` and so on, drawn before the way back.
+    """
+
+    def __init__(self, cfg: TransformerConfig, *, wide: bool = False, rngs: nnx.Rngs):
         inner = cfg.heads * cfg.head_width
-        self.query = dense(cfg, cfg.width, inner, rngs=rngs, name="query")
-        self.key = dense(cfg, cfg.width, inner, rngs=rngs, name="key")
-        self.value = dense(cfg, cfg.width, inner, rngs=rngs, name="value")
+        for kind in ("", "_global") if wide else ("",):
+            for name in ("query", "key", "value"):
+                setattr(self, name + kind, dense(cfg, cfg.width, inner, rngs=rngs, name=name + kind))
         self.output = dense(cfg, inner, cfg.width, rngs=rngs, name="output")
         self.heads = cfg.heads
         self.rate = cfg.attention_dropout_rate

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from models.attention import FullView, Projections, join_heads, split_heads
 from models.config import AlternatingConfig, LongformerConfig
 from models.global_queries import global_queries
-from models.layers import dense, split_key
+from models.layers import split_key
 from ops.attention import attention_weights
 from ops.distributed import context_mesh, global_attention, put_rows, sliding_window_attention, take_rows
 from ops.global_tokens import GlobalTokens, member_mask
@@ -60,11 +60,7 @@ class LongformerSelfAttention(Projections):
     """
 
     def __init__(self, cfg: LongformerConfig, window: Window, *, rngs: nnx.Rngs):
-        super().__init__(cfg, rngs=rngs)
-        inner = cfg.heads * cfg.head_width
-        self.query_global = dense(cfg, cfg.width, inner, rngs=rngs, name="query_global")
-        self.key_global = dense(cfg, cfg.width, inner, rngs=rngs, name="key_global")
-        self.value_global = dense(cfg, cfg.width, inner, rngs=rngs, name="value_global")
+        super().__init__(cfg, wide=True, rngs=rngs)
         self.window = window
         self.implementation = cfg.implementation
 
