@@ -22,17 +22,17 @@ from skeleton import Skeleton
 from tasks import TASKS, Share, load_tokenizer, vocab_rows
 from training import cluster, forecast, loop, process, report, run_directory
 from training.mesh import entered, make_mesh, process_share
+from training.run import Run
 from training.weights import check_complete, finished_source, starting_source, take_sizes
 
 
 def main(argv: list[str]) -> None:
     config = command_line.parse(argv)
     mode = pick({each.__name__: each for each in (train, evaluate, predict, export, plan)}, config.mode, key="mode")
-    directory = Path(config.workdir)
     process.prepare(config)
     take_sizes(config, pretrained)
     mesh = make_mesh(config.mesh, forecast.devices_of(config))
-    with run_directory.held(directory), entered(mesh):
+    with run_directory.held(directory := Path(config.workdir)), entered(mesh):
         mode(config, directory, mesh)
 
 
@@ -70,7 +70,7 @@ def finished(config, directory: Path, mesh):
     return run, check_complete(run.given, run.skeleton)
 
 
-def build(config, directory: Path, mesh, source) -> loop.Run:
+def build(config, directory: Path, mesh, source) -> Run:
     """Every part of a run, checked; nothing is compiled yet."""
     net_config, net = pick(MODELS, config.model.name, key="model.name")
     head, make_task = pick(HEADS, config.task, key="task"), pick(TASKS, config.task, key="task")
@@ -84,14 +84,14 @@ def build(config, directory: Path, mesh, source) -> loop.Run:
     loop.check_best(config, task)
     skeleton = Skeleton(lambda rngs: head(net(sizes, rngs=rngs), rngs=rngs, **task.head))
     given = source.load(mesh, like=skeleton.shapes) if source else None
-    rows, at_first = config.train.batch_size, config.data.global_tokens == "first"
-    flops = step_flops(sizes, rows=rows, length=config.data.length, predicted=task.predicted, global_tokens=at_first)
-    return loop.Run(task, skeleton, mesh, config, directory, given, report.process_start(), flops)
+    row = {"length": config.data.length, "global_tokens": config.data.global_tokens == "first"}
+    flops = step_flops(sizes, rows=config.train.batch_size, predicted=task.predicted, **row)
+    return Run(task, skeleton, mesh, config, directory, given, report.process_start(), flops)
 
 
 def model_sizes(config, net_config: type):
     """The net's own frozen dataclass from the config's model section."""
-    values = config.model.to_dict() | {"vocab_size": config.model.vocab_size or config.tokenizer.vocab_size}
+    values = {**config.model, "vocab_size": config.model.vocab_size or config.tokenizer.vocab_size}
     sizes = net_config(**{field.name: values[field.name] for field in dataclasses.fields(net_config)})
     sizes.check_length(config.data.length, what="data.length: a row")
     return sizes

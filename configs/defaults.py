@@ -157,6 +157,7 @@ def _evaluation() -> ConfigDict:
     evaluation.every = 100  # optimizer steps between evaluations while training; the last step is always evaluated
     evaluation.batch_size = 8  # examples
     evaluation.batches = 0  # evaluate on at most this many batches; 0 = all
+    evaluation.graded = False  # whole answers are scored (BLEU, ...) while training too; mode=evaluate always does it
     evaluation.split = "validation"  # split that mode=evaluate scores: train | validation | test
     return evaluation
 

@@ -1,10 +1,9 @@
 """Sequence classification of one text or a pair, from the first token's vector (Devlin et al. 2018, section 4.1)."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,24 +12,18 @@ import numpy as np
 from flax import nnx
 
 from data.classification import ClassificationExamples, PadTo, classification_examples
-from data.loader import EvalBatches, Share, TrainBatches
-from data.tokenizer import Tokenizer
 from errors import InputError
 from metrics import binary_f1, confusion_accuracy, macro_f1, majority_baseline
 from ops.losses import cross_entropy_sums
+from tasks.examples import ExampleTask
 from tasks.inputs import check_global_tokens, encoder_inputs
-from tasks.task import Answer, Batch, Totals
+from tasks.task import Answer, Totals
 from tasks.texts import read_split
 
 
 @dataclass(frozen=True, eq=False)
-class Classification:
+class Classification(ExampleTask):
     """One class for each example. Scores come from confusion counts; F1 is that of class 1 of two, else macro F1."""
-
-    config: Any
-    tokenizer: Tokenizer
-    directory: Path
-    share: Share = field(default_factory=Share)  # of each batch that this process reads
 
     def __post_init__(self):
         check_global_tokens(self.config.data.global_tokens)
@@ -45,8 +38,8 @@ class Classification:
 
     @property
     def identity(self) -> dict[str, Any]:
-        digest = hashlib.sha256(b"".join(self._examples("train").ids))
-        digest.update(self._examples("train").labels.tobytes())
+        digest = hashlib.sha256(b"".join(self.examples("train").ids))
+        digest.update(self.examples("train").labels.tobytes())
         return {"tokenizer": self.tokenizer.sha256, "training data": digest.hexdigest()}
 
     @property
@@ -56,23 +49,6 @@ class Classification:
     @property
     def columns(self) -> tuple[str, ...]:
         return ("input_ids", "attention_mask", "token_type_ids", "global_attention_mask", "labels", "example_weights")
-
-    @property
-    def predicted(self) -> int:
-        return 0
-
-    def train_batch(self, step: int) -> Batch:
-        return self._train_batches.at(step)
-
-    def train_batches(self, step: int) -> Iterator[Batch]:
-        self._train_batches.seek(step)
-        return self._train_batches
-
-    def evaluation_batches(self, split: str) -> Iterable[Batch]:
-        return EvalBatches(self._examples(split), batch_size=self.config.evaluation.batch_size, **self._loading)
-
-    def initial_params(self) -> dict[str, np.ndarray]:
-        return {}
 
     def loss(self, model: nnx.Module, batch: Mapping[str, jax.Array], *, rngs: nnx.Rngs | None) -> Totals:
         logits, labels = self._logits(model, batch, rngs), batch["labels"]
@@ -90,7 +66,7 @@ class Classification:
 
     def baseline(self, split: str) -> dict[str, Any]:
         """Always answering the most frequent class of the training split."""
-        train, there = self._examples("train").labels, self._examples(split).labels
+        train, there = self.examples("train").labels, self.examples(split).labels
         confusion = majority_baseline(train, there, len(self.config.data.classes))
         return {"name": "majority class"} | _confusion_scores(confusion)
 
@@ -98,50 +74,28 @@ class Classification:
         return {"probabilities": jax.nn.softmax(self._logits(model, batch, None))}
 
     def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
-        classes = self.config.data.classes
-        examples = self._examples(split, labelled=False)
-        whole = self._loading | {"share": Share()}
-        for batch in EvalBatches(examples, batch_size=self.config.evaluation.batch_size, **whole):
-            probabilities = answer(batch)["probabilities"]
+        classes, origins = self.config.data.classes, self.examples(split, labelled=False).origins
+        for batch, found in self.answered(answer, split, labelled=False):
             for row in np.flatnonzero(batch["example_weights"]):
+                chances = found["probabilities"][row]
                 yield {
-                    "origin": examples.origins[batch["index"][row]],
-                    "label": classes[int(probabilities[row].argmax())],
-                    "probabilities": {
-                        name: round(float(p), 6) for name, p in zip(classes, probabilities[row], strict=True)
-                    },
+                    "origin": origins[batch["index"][row]],
+                    "label": classes[int(chances.argmax())],
+                    "probabilities": {name: round(float(p), 6) for name, p in zip(classes, chances, strict=True)},
                 }
-
-    def samples(self, answer: Answer) -> list[str]:
-        return []
 
     def _logits(self, model: nnx.Module, batch: Mapping[str, jax.Array], rngs: nnx.Rngs | None) -> jax.Array:
         return model(batch["input_ids"], rngs=rngs, **encoder_inputs(batch)).logits
 
     @cached_property
-    def _train_batches(self) -> TrainBatches:
-        return TrainBatches(
-            self._examples("train"),
-            seed=self.config.seed,
-            batch_size=self.config.train.batch_size,
-            accumulation=self.config.train.accumulation,
-            ahead=self.config.data.read_ahead,
-            **self._loading,
-        )
-
-    @property
-    def _loading(self) -> dict[str, Any]:
+    def collate(self) -> PadTo:
         data = self.config.data
         lengths = (*sorted(length for length in data.buckets if length < data.length), data.length)
         first = self.config.model.name == "longformer" and data.global_tokens == "first"
-        return {
-            "collate": PadTo(lengths, self.tokenizer.pad_id, global_first=first),
-            "vocab_size": self.tokenizer.vocab_size,
-            "share": self.share,
-        }
+        return PadTo(lengths, self.tokenizer.pad_id, global_first=first)
 
     @cache  # noqa: B019  (a task lives as long as its process)
-    def _examples(self, split: str, labelled: bool = True) -> ClassificationExamples:
+    def examples(self, split: str, *, labelled: bool = True) -> ClassificationExamples:
         data = self.config.data
         fields = tuple(f for f in (data.text, data.text_pair, data.label if labelled else "") if f)
         examples = classification_examples(

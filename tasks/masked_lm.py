@@ -1,40 +1,33 @@
 """Masked language modelling as RoBERTa does it: dynamic masks, rows of whole sentences (Liu et al. 2019, section 4)."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 from flax import nnx
 
-from data.loader import EvalBatches, Share, TrainBatches, stack
+from data.loader import stack
 from data.masking import mask_tokens, predictions_per_row
 from data.mixture import Mixture
 from data.packing import PackedRows, tokenize_and_pack
 from data.records import Record
-from data.tokenizer import Tokenizer
 from data.unigram import token_counts, unigram_nats
 from errors import InputError
 from metrics import perplexity
 from ops.losses import chunked_sums, correct_sums, cross_entropy_sums
+from tasks.examples import ExampleTask
 from tasks.inputs import check_global_tokens, encoder_inputs, first_token_global
 from tasks.task import Answer, Batch, Totals
 from tasks.texts import read_mixture, read_split, vocab_rows
 
 
 @dataclass(frozen=True, eq=False)
-class MaskedLM:
+class MaskedLM(ExampleTask):
     """Predict the hidden tokens of packed rows; scores are means over them, in nats."""
-
-    config: Any
-    tokenizer: Tokenizer
-    directory: Path
-    share: Share = field(default_factory=Share)  # of each batch that this process reads
-    head: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
         check_global_tokens(self.config.data.global_tokens)
@@ -47,7 +40,8 @@ class MaskedLM:
     @property
     def identity(self) -> dict[str, Any]:
         parts = "".join(map(_digest, self._parts))
-        slots = self._source.slots.tolist() if isinstance(self._source, Mixture) else ""
+        source = self.training_source
+        slots = source.slots.tolist() if isinstance(source, Mixture) else ""
         return {"tokenizer": self.tokenizer.sha256, "training data": f"{parts}{slots}"}
 
     @property
@@ -66,24 +60,6 @@ class MaskedLM:
     @property
     def predicted(self) -> int:
         return predictions_per_row(self.config.masking.rate, self.config.data.length)
-
-    def train_batch(self, step: int) -> Batch:
-        return self._train_batches.at(step)
-
-    def train_batches(self, step: int) -> Iterator[Batch]:
-        self._train_batches.seek(step)
-        return self._train_batches
-
-    def evaluation_batches(self, split: str) -> Iterable[Batch]:
-        return EvalBatches(
-            self._rows(split),
-            batch_size=self.config.evaluation.batch_size,
-            seed=EVALUATION_SEED,
-            transform=self._masked,
-            collate=self._collate,
-            vocab_size=self.tokenizer.vocab_size,
-            share=self.share,
-        )
 
     def initial_params(self) -> dict[str, np.ndarray]:
         """The output bias at the tokens' log frequencies, so that training starts at the unigram loss; if asked for."""
@@ -150,22 +126,7 @@ class MaskedLM:
         return own | encoder_inputs(batch)
 
     @cached_property
-    def _train_batches(self) -> TrainBatches:
-        return TrainBatches(
-            self._source,
-            seed=self.config.seed,
-            batch_size=self.config.train.batch_size,
-            transform=self._masked,
-            collate=self._collate,
-            vocab_size=self.tokenizer.vocab_size,
-            share=self.share,
-            accumulation=self.config.train.accumulation,
-            ahead=self.config.data.read_ahead,
-        )
-
-    @cached_property
-    def _source(self) -> PackedRows | Mixture:
-        """What training rows are drawn from."""
+    def training_source(self) -> PackedRows | Mixture:
         weights = [weight for _, weight in self.config.data.mixture]
         return Mixture(self._parts, weights) if weights else self._parts[0]
 
@@ -173,12 +134,12 @@ class MaskedLM:
     def _parts(self) -> list[PackedRows]:
         data = self.config.data
         if not data.mixture:
-            return [self._rows("train")]
+            return [self.examples("train")]
         parts = read_mixture(data, fields=(data.text,))
         return [self._packed(records, place) for (records, _), (place, _) in zip(parts, data.mixture, strict=True)]
 
     @cache  # noqa: B019  (a task lives as long as its process)
-    def _rows(self, split: str) -> PackedRows:
+    def examples(self, split: str, *, labelled: bool = True) -> PackedRows:
         return self._packed(read_split(self.config.data, split, fields=(self.config.data.text,)), split)
 
     def _packed(self, records: Sequence[Record], name: str) -> PackedRows:
@@ -196,13 +157,13 @@ class MaskedLM:
 
     @cache  # noqa: B019
     def _counts(self, split: str) -> np.ndarray:
-        parts = self._parts if split == "train" else [self._rows(split)]
+        parts = self._parts if split == "train" else [self.examples(split)]
         how = {"special_ids": self.tokenizer.special_ids}
         counts = [token_counts(part, self.tokenizer.vocab_size, **how) for part in parts]
-        if split != "train" or not isinstance(self._source, Mixture):
+        if split != "train" or not isinstance(self.training_source, Mixture):
             return counts[0]
         total = sum(part.sum() for part in counts)
-        shares = self._source.slots / self._source.slots.sum()
+        shares = self.training_source.slots / self.training_source.slots.sum()
         return sum(share * total / part.sum() * part for share, part in zip(shares, counts, strict=True))
 
     @property
@@ -220,10 +181,10 @@ class MaskedLM:
             "predictions": self.predicted,
         }
 
-    def _masked(self, row: Batch, rng: np.random.Generator) -> Batch:
+    def drawn(self, row: Batch, rng: np.random.Generator) -> Batch:
         return mask_tokens(row, rng, **self._masking())
 
-    def _collate(self, rows, longest: int | None = None) -> Batch:
+    def collate(self, rows, longest: int | None = None) -> Batch:
         batch = stack(rows)
         if self._has_global_tokens:
             batch["global_attention_mask"] = first_token_global(batch["attention_mask"])
@@ -263,7 +224,7 @@ class MaskedLM:
 
     def _fill(self, answer: Answer, rows: list[Batch], size: int) -> list[list[list[dict[str, Any]]]]:
         """For each row, for each of its blanks, the likeliest tokens. The batch is padded to `size` rows: one shape."""
-        batch = self._collate(rows + rows[-1:] * (size - len(rows)))
+        batch = self.collate(rows + rows[-1:] * (size - len(rows)))
         found = answer(batch)
         filled = []
         for number, row in enumerate(rows):
@@ -285,7 +246,3 @@ def _digest(rows: PackedRows) -> str:
     for array in (rows.tokens, rows.row_starts, rows.segment_starts):
         digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()
-
-
-EVALUATION_SEED = 0
-"""Held-out masks are the same for every run, whatever its seed: losses of two runs can be compared."""

@@ -1,6 +1,6 @@
 """What the training engine asks of a task. The loop knows this protocol and nothing else of the work it does."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import jax
@@ -33,6 +33,10 @@ class Task(Protocol):
         """Names that `scores` gives, in its order; "loss" is one."""
 
     @property
+    def graded_names(self) -> tuple[str, ...]:
+        """Names that `graded` gives; often none."""
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of the arrays that the device needs; a batch may hold others, for the host."""
 
@@ -61,6 +65,12 @@ class Task(Protocol):
     def scores(self, totals: Totals) -> dict[str, float]:
         """The numbers that people read, from the totals of a split or of some steps."""
 
+    def graded(self, answer: Answer, split: str) -> dict[str, float]:
+        """Scores of whole answers, by the field's own scorer: what no sum over examples tells, such as BLEU.
+
+        Of at most `evaluation.batches` batches, as the others.
+        """
+
     def baseline(self, split: str) -> dict[str, float]:
         """Scores that a model which ignores its input would reach: the chance level to print beside each result."""
 
@@ -69,6 +79,9 @@ class Task(Protocol):
 
     def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
         """One JSON object for each example of a split, in its order."""
+
+    def written(self, predictions: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        """All predictions in the form that an official scorer reads: text by a file's suffix, such as ".txt"."""
 
     def samples(self, answer: Answer) -> list[str]:
         """A few lines that let a person see what the model has learned."""

@@ -15,9 +15,10 @@ from jax.sharding import Mesh
 from errors import InputError
 from training.chips import chip
 from training.guard import make_watch
-from training.loop import Run, batch_shapes, starter
+from training.loop import batch_shapes, starter
 from training.mesh import batch_ways
 from training.optimizer import make_optimizer, make_schedule
+from training.run import Run
 from training.sharding import bytes_per_device, laid_out
 from training.step import make_train_step
 

@@ -3,53 +3,36 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 import mesh_axes
 from errors import InputError
-from skeleton import Skeleton
-from tasks.task import Answer, Batch, Task
+from tasks.task import Batch, Task
 from training.checkpoint import Checkpoints, check_disk_space
 from training.clock import Clock
 from training.cluster import leader_first, leads
 from training.diagnosis import stopping_sentence
+from training.evaluation import Evaluation
 from training.guard import make_watch
 from training.host_memory import let_go_if_short
 from training.journal import Journal
 from training.layers import layer_names
-from training.mesh import check_batch_size, check_model_fits, put_batch, put_whole, settled
+from training.mesh import check_batch_size, check_model_fits, put_batch, settled
 from training.notice import STATUS, Notice, awaited
 from training.optimizer import Optimizer, check_optimizer, make_optimizer, make_schedule
 from training.plan import make_plan
 from training.profiler import Profiler, profiled_steps
 from training.restore import Restored, restore_newest
+from training.run import Run, device_part
 from training.sharding import shardings
 from training.state import TrainState, initial_state, transfer
-from training.step import empty_tally, make_answer, make_evaluate, make_train_step
+from training.step import empty_tally, make_train_step
 from training.tally import line_values
-from training.weights import Given
-
-
-@dataclass(frozen=True)
-class Run:
-    """The parts that one command works with; built by train.py before anything is compiled."""
-
-    task: Task
-    skeleton: Skeleton
-    mesh: Mesh
-    config: Any
-    directory: Path
-    given: Given | None  # of another run: where training starts, or what is evaluated
-    started: float  # time.time() when the process began
-    step_flops: float  # operations of the model's products in one optimizer step
 
 
 def train(run: Run) -> tuple[TrainState, dict[str, float]]:
@@ -104,10 +87,12 @@ def check_settings(config: Any, mesh: Mesh) -> None:
 
 def check_best(config: Any, task: Task) -> None:
     """Raises InputError when the score that decides the best checkpoint is none of the task's."""
-    if config.checkpoint.best not in task.score_names:
-        raise InputError(
-            f"checkpoint.best={config.checkpoint.best!r} is not a score of {config.task}: {', '.join(task.score_names)}"
-        )
+    best, graded = config.checkpoint.best, task.graded_names
+    if best in graded and not config.evaluation.graded:
+        raise InputError(f"checkpoint.best={best!r} is known only where answers are graded: set evaluation.graded=True")
+    if best not in (*task.score_names, *graded):
+        told = ", ".join((*task.score_names, *graded))
+        raise InputError(f"checkpoint.best={best!r} is not a score of {config.task}: {told}")
 
 
 def starter(run: Run, optimizer: Optimizer) -> Callable[..., TrainState]:
@@ -124,7 +109,7 @@ def batch_shapes(run: Run) -> dict[str, jax.ShapeDtypeStruct]:
     """Those of the first global batch on the device, `[accumulation, examples, ...]`."""
     train, sharding = run.config.train, NamedSharding(run.mesh, P(None, mesh_axes.BATCH))
     with leader_first("training data"):
-        first = _device_part(run.task, run.task.train_batch(0))
+        first = device_part(run.task, run.task.train_batch(0))
     split = train.accumulation, train.batch_size // train.accumulation
     return {
         name: jax.ShapeDtypeStruct((*split, *array.shape[1:]), array.dtype, sharding=sharding)
@@ -158,7 +143,7 @@ def _start(run: Run, start_state) -> Restored:
 def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoints, journal: Journal, notice: Notice):
     config, task = run.config, run.task
     state, start, last = begun.state, begun.step, config.train.steps
-    evaluate = make_evaluate(task, run.skeleton, mesh=run.mesh)
+    evaluate = Evaluation(run, graded=config.evaluation.graded)
     scores = _scores_at_start(run, begun, evaluate, checkpoints, journal, notice)
     clock = Clock(run.started, run.mesh, step_flops=run.step_flops)
     profiler = Profiler(run.directory, profiled_steps(config))
@@ -178,7 +163,7 @@ def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoint
     for step in range(start + 1, last + 1):
         with clock.waiting():
             host_batch = next(batches)
-            batch = put_batch(_device_part(task, host_batch), run.mesh, accumulation=config.train.accumulation)
+            batch = put_batch(device_part(task, host_batch), run.mesh, accumulation=config.train.accumulation)
         profiler.before(step)
         state = settled(step_fn(state, batch), run.mesh)
         profiler.after(step, state)
@@ -196,7 +181,7 @@ def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoint
         if _due(config.evaluation.every, step, last) and not leaving:
             write_pending()
             with clock.paused():
-                fresh_scores = evaluate_split(run, state.weights, "validation", evaluate, notice=notice)
+                fresh_scores = evaluate(state.weights, "validation", notice=notice)
                 if fresh_scores:
                     scores = fresh_scores
                     journal.metrics(step, "validation", scores)
@@ -218,13 +203,13 @@ def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoint
 
 
 def _scores_at_start(
-    run: Run, begun: Restored, evaluate, checkpoints: Checkpoints, journal: Journal, notice: Notice
+    run: Run, begun: Restored, evaluate: Evaluation, checkpoints: Checkpoints, journal: Journal, notice: Notice
 ) -> dict[str, float]:
     """Those of the checkpoint; those that it should have are made up for, where the process had to end before."""
     due = begun.step and _due(run.config.evaluation.every, begun.step, run.config.train.steps)
     if begun.scores or not due:
         return dict(begun.scores)
-    scores = evaluate_split(run, begun.state.weights, "validation", evaluate, notice=notice)
+    scores = evaluate(begun.state.weights, "validation", notice=notice)
     if not scores:
         _leave(begun.step)
     journal.metrics(begun.step, "validation", scores)
@@ -257,38 +242,6 @@ def _end_if_lost(run: Run, state: TrainState, in_a_row: Any) -> None:
     if int(in_a_row) < watch.max_skipped:
         return
     task, first = run.task, int(state.step) - int(state.guard["in_a_row"])
-    host_batch = _device_part(task, task.train_batch(first))
+    host_batch = device_part(task, task.train_batch(first))
     batch = put_batch(host_batch, run.mesh, accumulation=run.config.train.accumulation)
     raise FloatingPointError(stopping_sentence(task, run.skeleton, state, batch, watch=watch, seed=run.config.seed))
-
-
-def evaluate_split(run: Run, params, split: str, evaluate, *, notice: Notice | None = None) -> dict[str, float]:
-    """Scores over one pass of a split, every example once; none if `notice` came before its end."""
-    totals: Any = None
-    limit = run.config.evaluation.batches
-    with leader_first(f"{split} data"):
-        batches = run.task.evaluation_batches(split)
-    for number, host_batch in enumerate(batches):
-        if limit and number == limit:
-            break
-        part = settled(evaluate(params, put_batch(_device_part(run.task, host_batch), run.mesh)), run.mesh)
-        totals = part if totals is None else jax.tree.map(jnp.add, totals, part)
-        if notice and notice.interrupts():
-            return {}
-    if totals is None:
-        raise InputError(f"the {split} split has no example to evaluate")
-    return run.task.scores(jax.device_get(totals))
-
-
-def answerer(run: Run, params) -> Answer:
-    """`answer(host batch) -> answers on the host`."""
-    compiled = make_answer(run.task, run.skeleton, mesh=run.mesh)
-
-    def answer(batch: Batch) -> dict[str, np.ndarray]:
-        return jax.device_get(compiled(params, put_whole(_device_part(run.task, batch), run.mesh)))
-
-    return answer
-
-
-def _device_part(task: Task, batch: Batch) -> Batch:
-    return {name: batch[name] for name in task.columns if name in batch}

@@ -1,7 +1,6 @@
 """What a command says when it is done, for a person, and the files that say it for a program."""
 
 import json
-import os
 import shlex
 import sys
 import time
@@ -13,15 +12,16 @@ import jax
 import psutil
 
 from errors import InputError
+from tasks.task import Answer
 from training import forecast
 from training.about import from_best_to_worst
 from training.cluster import leads
+from training.evaluation import Evaluation
 from training.goodput import goodput
 from training.journal import draw_loss
-from training.loop import Run, answerer, evaluate_split
 from training.restore import stored_scores
-from training.run_directory import write_json, write_result
-from training.step import make_evaluate
+from training.run import Run
+from training.run_directory import write_json, write_result, write_text
 
 
 def finish_training(run: Run, params: dict[str, jax.Array], scores: dict[str, float]) -> None:
@@ -30,7 +30,7 @@ def finish_training(run: Run, params: dict[str, jax.Array], scores: dict[str, fl
     _record(run, "validation", run.config.train.steps, scores, baseline)
     print(f"\nvalidation after {run.config.train.steps} steps")
     _print_scores(scores, baseline)
-    if samples := run.task.samples(answerer(run, params)):
+    if samples := run.task.samples(_answerer(run, params)):
         print("\nwhat it has learned")
         print("\n".join(f"  {line}" for line in samples))
     if run.config.log.plot and leads():
@@ -70,7 +70,7 @@ FILES = {
 
 def evaluation(run: Run, params: dict[str, jax.Array], *, split: str) -> None:
     """Scores one split and writes result_SPLIT.json."""
-    scores = evaluate_split(run, params, split, make_evaluate(run.task, run.skeleton, mesh=run.mesh))
+    scores = Evaluation(run, graded=True)(params, split)
     baseline = run.task.baseline(split)
     path = _record(run, split, run.given.step, scores, baseline)
     print(f"{split} split, checkpoint {run.given.step} of {run.given.directory}")
@@ -79,23 +79,28 @@ def evaluation(run: Run, params: dict[str, jax.Array], *, split: str) -> None:
 
 
 def prediction(run: Run, params: dict[str, jax.Array], *, split: str) -> None:
-    """Writes one JSON object a line for each example of a split; the file appears whole or not at all."""
+    """Writes one JSON object a line for each example of a split, and beside it what an official scorer reads.
+
+    Each file appears whole or not at all.
+    """
     path = Path(run.config.prediction.output or run.directory / "predictions.jsonl")
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".new")
-    count = 0
-    with open(fresh if leads() else os.devnull, "w", encoding="utf-8") as file:
-        for line in run.task.predictions(answerer(run, params), split):
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-            count += 1
-    if leads():
-        os.replace(fresh, path)
-    print(f"{count} predictions of checkpoint {run.given.step} of {run.given.directory} written to {path}")
+    lines = list(run.task.predictions(_answerer(run, params), split))
+    texts = {path: "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)}
+    texts |= {path.with_suffix(suffix): text for suffix, text in run.task.written(lines).items()}
+    for place, text in texts.items() if leads() else ():
+        write_text(place, text)
+    told = " and ".join(str(place) for place in texts)
+    print(f"{len(lines)} predictions of checkpoint {run.given.step} of {run.given.directory} written to {told}")
 
 
 def process_start() -> float:
     """When this process began, as `time.time()` counts; imports lie after it."""
     return psutil.Process().create_time()
+
+
+def _answerer(run: Run, params: dict[str, jax.Array]) -> Answer:
+    return Evaluation(run, graded=False).answerer(params)
 
 
 def _record(run: Run, split: str, step: int, scores: dict[str, float], baseline: dict[str, Any]) -> Path:

@@ -1,0 +1,103 @@
+"""What tasks share that learn from a source of examples."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from data.loader import EvalBatches, Share, Source, TrainBatches, Transform
+from data.tokenizer import Tokenizer
+from tasks.task import Answer, Batch
+
+
+@dataclass(frozen=True, eq=False)
+class ExampleTask:
+    """Batches drawn from a source; a task says which source, and how examples become a batch.
+
+    What few tasks have stands here as nothing: options of the head, starting values, samples, graded scores, files in
+    an official scorer's format, and `drawn`: what chance adds to an example (`data.loader.Transform`).
+    """
+
+    config: Any
+    tokenizer: Tokenizer
+    directory: Path
+    share: Share = field(default_factory=Share)  # of each batch that this process reads
+
+    drawn: ClassVar[Transform | None] = None
+    graded_names: ClassVar[tuple[str, ...]] = ()
+
+    def examples(self, split: str, *, labelled: bool = True) -> Source:
+        """Those of a split, in the order of its file; without what is to be learnt if not `labelled`."""
+        raise NotImplementedError
+
+    def collate(self, examples: Sequence[dict[str, Any]], longest: int | None = None) -> Batch:
+        """As `data.loader.Collate`."""
+        raise NotImplementedError
+
+    @property
+    def training_source(self) -> Source:
+        return self.examples("train")
+
+    @property
+    def head(self) -> Mapping[str, Any]:
+        return {}
+
+    @property
+    def predicted(self) -> int:
+        return 0
+
+    def train_batch(self, step: int) -> Batch:
+        return self._train_batches.at(step)
+
+    def train_batches(self, step: int) -> Iterator[Batch]:
+        self._train_batches.seek(step)
+        return self._train_batches
+
+    def evaluation_batches(self, split: str) -> Iterable[Batch]:
+        return self._passed_over(self.examples(split), self.share)
+
+    def initial_params(self) -> Mapping[str, np.ndarray]:
+        return {}
+
+    def graded(self, answer: Answer, split: str) -> dict[str, float]:
+        return {}
+
+    def samples(self, answer: Answer) -> list[str]:
+        return []
+
+    def written(self, predictions: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        return {}
+
+    def answered(self, answer: Answer, split: str, *, labelled: bool = True) -> Iterator[tuple[Batch, Batch]]:
+        """Each whole batch of a split with what `answer` says of it, the same on every process.
+
+        Where `labelled`, at most `evaluation.batches` of them: for scores, not for predictions.
+        """
+        limit = self.config.evaluation.batches if labelled else 0
+        for number, batch in enumerate(self._passed_over(self.examples(split, labelled=labelled), Share())):
+            if limit and number == limit:
+                return
+            yield batch, answer(batch)
+
+    @cached_property
+    def _train_batches(self) -> TrainBatches:
+        return TrainBatches(
+            self.training_source,
+            seed=self.config.seed,
+            batch_size=self.config.train.batch_size,
+            accumulation=self.config.train.accumulation,
+            ahead=self.config.data.read_ahead,
+            share=self.share,
+            **self._loading,
+        )
+
+    def _passed_over(self, source: Source, share: Share) -> EvalBatches:
+        """Whatever chance adds is the same for every run, so that losses of two runs can be compared."""
+        return EvalBatches(source, batch_size=self.config.evaluation.batch_size, share=share, **self._loading)
+
+    @property
+    def _loading(self) -> dict[str, Any]:
+        return {"transform": self.drawn, "collate": self.collate, "vocab_size": self.tokenizer.vocab_size}

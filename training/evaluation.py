@@ -1,0 +1,50 @@
+"""Scores over a split, and answers to batches."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from errors import InputError
+from tasks.task import Answer, Batch
+from training.cluster import leader_first
+from training.mesh import put_batch, put_whole, settled
+from training.notice import Notice
+from training.run import Run, device_part
+from training.step import make_answer, make_evaluate
+
+
+class Evaluation:
+    """`evaluation(parameters, split)`: scores over one pass, compiled once; whole answers graded too where asked."""
+
+    def __init__(self, run: Run, *, graded: bool):
+        self._run, self._graded = run, graded and run.task.graded_names
+        self._totals_of = make_evaluate(run.task, run.skeleton, mesh=run.mesh)
+        self._answers_of = make_answer(run.task, run.skeleton, mesh=run.mesh)
+
+    def __call__(self, params, split: str, *, notice: Notice | None = None) -> dict[str, float]:
+        """Every example once; no score if `notice` came before the end."""
+        run, totals = self._run, None
+        limit = run.config.evaluation.batches
+        with leader_first(f"{split} data"):
+            batches = run.task.evaluation_batches(split)
+        for number, host_batch in enumerate(batches):
+            if limit and number == limit:
+                break
+            batch = put_batch(device_part(run.task, host_batch), run.mesh)
+            part = settled(self._totals_of(params, batch), run.mesh)
+            totals = part if totals is None else jax.tree.map(jnp.add, totals, part)
+            if notice and notice.interrupts():
+                return {}
+        if totals is None:
+            raise InputError(f"the {split} split has no example to evaluate")
+        scores = run.task.scores(jax.device_get(totals))
+        return scores | (run.task.graded(self.answerer(params), split) if self._graded else {})
+
+    def answerer(self, params) -> Answer:
+        """`answer(host batch) -> answers on the host`."""
+        run = self._run
+
+        def answer(batch: Batch) -> dict[str, np.ndarray]:
+            return jax.device_get(self._answers_of(params, put_whole(device_part(run.task, batch), run.mesh)))
+
+        return answer
