@@ -4,7 +4,6 @@ python train.py --config=configs/quickstart.py
 python train.py --config=configs/quickstart.py --config.mode=evaluate
 """
 
-import dataclasses
 import difflib
 import os
 import sys
@@ -17,6 +16,7 @@ import pretrained
 from configs import command_line
 from errors import InputError, told_in_one_sentence
 from models import HEADS, MODELS
+from models.build import builder, net_sizes
 from models.cost import step_flops
 from skeleton import Skeleton
 from tasks import TASKS, Share, load_tokenizer, vocab_rows
@@ -74,25 +74,25 @@ def build(config, directory: Path, mesh, source) -> Run:
     """Every part of a run, checked; nothing is compiled yet."""
     net_config, net = pick(MODELS, config.model.name, key="model.name")
     head, make_task = pick(HEADS, config.task, key="task"), pick(TASKS, config.task, key="task")
-    sizes = model_sizes(config, net_config)  # all that costs nothing is checked before anything is read
+    model_sizes(config, net_config)  # all that costs nothing is checked before anything is read
     loop.check_settings(config, mesh)
     with cluster.leader_first("tokenizer"):
         tokenizer = load_tokenizer(config, directory, inherited=source.tokenizer if source else None)
-    sizes = dataclasses.replace(sizes, vocab_size=vocab_rows(config, tokenizer))
+    sizes = model_sizes(config, net_config, vocab_rows(config, tokenizer))
     share = Share() if config.mode == "plan" else Share(*process_share(mesh))
     task = make_task(config, tokenizer, directory, share)
     loop.check_best(config, task)
-    skeleton = Skeleton(lambda rngs: head(net(sizes, rngs=rngs), rngs=rngs, **task.head))
+    skeleton = Skeleton(builder(sizes, net, head, **task.head))
     given = source.load(mesh, like=skeleton.shapes) if source else None
     row = {"length": config.data.length, "global_tokens": config.data.global_tokens == "first"}
     flops = step_flops(sizes, rows=config.train.batch_size, predicted=task.predicted, **row)
     return Run(task, skeleton, mesh, config, directory, given, report.process_start(), flops)
 
 
-def model_sizes(config, net_config: type):
+def model_sizes(config, net_config: type, vocab_size: int = 0):
     """The net's own frozen dataclass from the config's model section."""
-    values = {**config.model, "vocab_size": config.model.vocab_size or config.tokenizer.vocab_size}
-    sizes = net_config(**{field.name: values[field.name] for field in dataclasses.fields(net_config)})
+    vocab_size = vocab_size or config.model.vocab_size or config.tokenizer.vocab_size
+    sizes = net_sizes({**config.model, "vocab_size": vocab_size}, net_config)
     sizes.check_length(config.data.length, what="data.length: a row")
     return sizes
 

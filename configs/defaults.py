@@ -11,7 +11,7 @@ def get_config() -> ConfigDict:
     """The defaults: a small RoBERTa-style Longformer pretrained on the standard library of the running Python."""
     config = ConfigDict()
     config.mode = "train"  # train | evaluate | predict | export (in transformers' format) | plan (what training needs)
-    config.task = "masked_lm"  # masked_lm | classification
+    config.task = "masked_lm"  # masked_lm | causal_lm | classification | translation | summarisation
     config.workdir = "runs/default"  # directory that holds everything the run writes
     config.init_from = ""  # directory of first weights and tokenizer: a run's, or in transformers' format; "" = none
     config.seed = 0  # decides initial weights, data order, masks and dropout
@@ -46,6 +46,14 @@ def _model() -> ConfigDict:
     model.key_width = 0  # K, size of a token's key in one head; 0 = width / heads
     model.embedding_width = 0  # size of a token in the tables of words, places and types; 0 = width (ALBERT: 128)
     model.layer_order = ()  # which distinct layer comes at each turn, (0, 0, 0, 0) = one shared; () = each once
+    model.decoder_depth = 0  # layers of a decoder that writes what the net has read; 0 = none
+    model.decoder_heads = 0  # H of the decoder; 0 = heads
+    model.decoder_mlp_width = 0  # F of the decoder; 0 = mlp_width
+    model.decoder_max_positions = 0  # longest text that its learned positions can number, tokens; 0 = max_positions
+    model.decoder_start = "cls"  # special token before what is written: cls | sep (BART) | pad (T5)
+    model.tied_output = True  # the last matrix of a net with a decoder is the table of words
+    model.scaled_output = False  # its last hidden state is divided by sqrt(width) before (T5 1.0)
+    model.output_bias = False  # it has a number for each word (BART)
     model.positions = "learned"  # learned | sinusoidal | rotary | relative (transformer)
     model.max_positions = 1024  # longest sequence that learned positions can number, tokens
     model.padding_place = -1  # place of padding, real tokens counted from the next (RoBERTa: 1); -1 = places of the row
@@ -101,11 +109,15 @@ def _data() -> ConfigDict:
     data.documents = "file"  # what is one document of a .txt file: file | paragraph | line
     data.text = "text"  # field that holds the text
     data.text_pair = ""  # field that holds the second text of a pair; "" = single texts
+    data.target = "target"  # field that holds the text to write (translation, summarisation)
+    data.prefix = ""  # stands before each text to read, such as "summarize: " (translation, summarisation)
     data.label = "label"  # field that holds the class
     data.classes = ()  # names of the classes, in the order of their ids
     data.columns = ()  # column names of a .csv or .tsv file without a header line; () = the first line has them
     data.max_bytes = 0  # at most this much of the standard library is used; 0 = all (stdlib)
     data.length = 512  # S, tokens in a row (masked_lm) or the length at which a text is cut (classification)
+    data.target_length = 128  # T, tokens at which a text to write is cut (translation, summarisation)
+    data.length_groups = 0  # this many batches at a time are sorted by length, so that little is padded; 0 = none
     data.buckets = ()  # shorter lengths a batch may be padded to; each compiles once (classification)
     data.packing = "full_sentences"  # full_sentences (rows of whole sentences) | stream (rows cut anywhere)
     data.cross_documents = False  # attention crosses the documents packed into a row, as in RoBERTa
@@ -148,6 +160,7 @@ def _train() -> ConfigDict:
     train.accumulation = 1  # micro-batches that one optimizer step adds up
     train.max_skipped = 10  # steps left out in a row, for a loss or gradient not finite or a spike, that end the run
     train.spike_factor = 0.0  # a step is left out if its loss is above this many running means (100 steps); 0 = off
+    train.label_smoothing = 0.0  # share of the target spread evenly over the vocabulary (translation, summarisation)
     train.loss_chunk = 0  # places to predict whose logits exist at one time, over all devices; 0 = all (masked_lm)
     return train
 
@@ -158,6 +171,7 @@ def _evaluation() -> ConfigDict:
     evaluation.batch_size = 8  # examples
     evaluation.batches = 0  # evaluate on at most this many batches; 0 = all
     evaluation.graded = False  # whole answers are scored (BLEU, ...) while training too; mode=evaluate always does it
+    evaluation.stride = 0  # tokens from one row to the next; those seen before are context alone; 0 = a row (causal_lm)
     evaluation.split = "validation"  # split that mode=evaluate scores: train | validation | test
     return evaluation
 

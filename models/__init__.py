@@ -5,6 +5,7 @@ from models.config import AlternatingConfig, LongformerConfig, TransformerConfig
 from models.heads import MaskedLM, SequenceClassifier
 from models.longformer import Longformer
 from models.transformer import Transformer
+from models.writers import CausalLM, Generator
 
 MODELS = {
     "transformer": (TransformerConfig, Transformer),
@@ -14,6 +15,9 @@ MODELS = {
 
 HEADS = {
     "masked_lm": MaskedLM,
+    "causal_lm": CausalLM,
+    "translation": Generator,
+    "summarisation": Generator,
     "classification": SequenceClassifier,
 }
 
@@ -22,6 +26,8 @@ __all__ = [
     "MODELS",
     "Alternating",
     "AlternatingConfig",
+    "CausalLM",
+    "Generator",
     "Longformer",
     "LongformerConfig",
     "MaskedLM",

@@ -259,3 +259,7 @@ class EncoderDecoderConfig:
             raise InputError("a decoder is causal, with distinct layers and no token types")
         if (self.encoder.vocab_size, self.encoder.width) != (self.decoder.vocab_size, self.decoder.width):
             raise InputError("both halves must have the same vocab_size and width")
+
+    def check_length(self, length: int, *, what: str = "a sequence") -> None:
+        """Raises InputError if a learned table of the encoder has no places for so many tokens."""
+        self.encoder.check_length(length, what=what)

@@ -4,9 +4,7 @@ A product of [m k] and [k n] counts 2 m k n. Norms, softmax, activations and dro
 rate is set against a chip's peak. Attention counts the pairs that it needs; blocks of a band compute some more.
 """
 
-from functools import partial
-
-from models.config import AlternatingConfig, LongformerConfig, TransformerConfig
+from models.config import AlternatingConfig, EncoderDecoderConfig, LongformerConfig, TransformerConfig
 from ops.window import Window, windows_of_heads
 
 TRAINING = 3  # a training step costs three forward passes: the backward pass has two products for each one
@@ -31,14 +29,32 @@ def masked_lm_flops(cfg: TransformerConfig, length: int, predicted: int, *, glob
     return encoder_flops(cfg, length, global_tokens=global_tokens) + head
 
 
-def step_flops(cfg: TransformerConfig, *, rows: int, length: int, predicted: int, global_tokens: bool) -> int:
+def step_flops(
+    cfg: TransformerConfig | EncoderDecoderConfig, *, rows: int, length: int, predicted: int, global_tokens: bool
+) -> int:
     """Operations of one training step over `rows` rows, whether a net recomputes some or not.
 
-    `predicted` places of a row have logits over the vocabulary; a classifier's head is too small to count.
+    `predicted` places of a row have logits over the vocabulary: with a decoder, all that it writes. A classifier's head
+    is too small to count.
     """
-    slots = cfg.max_global_tokens if global_tokens and isinstance(cfg, LongformerConfig) else 0
-    count = encoder_flops if not predicted else partial(masked_lm_flops, predicted=predicted)
-    return TRAINING * rows * count(cfg, length, global_tokens=slots)
+    reads = cfg.encoder if isinstance(cfg, EncoderDecoderConfig) else cfg
+    slots = reads.max_global_tokens if global_tokens and isinstance(reads, LongformerConfig) else 0
+    if isinstance(cfg, EncoderDecoderConfig):
+        forward = encoder_flops(reads, length, global_tokens=slots) + decoder_flops(cfg.decoder, length, predicted)
+    elif isinstance(cfg, TransformerConfig) and cfg.causal:
+        forward = encoder_flops(cfg, length) + 2 * predicted * cfg.table_width * cfg.vocab_size
+    elif predicted:
+        forward = masked_lm_flops(cfg, length, predicted, global_tokens=slots)
+    else:
+        forward = encoder_flops(cfg, length, global_tokens=slots)
+    return TRAINING * rows * forward
+
+
+def decoder_flops(cfg: TransformerConfig, read: int, written: int) -> int:
+    """Operations of one forward pass of a decoder over `written` tokens, logits too, after `read` ones."""
+    own = encoder_flops(cfg, written)
+    cross = cfg.depth * (_projections(cfg, 2 * written + 2 * read) + _pairs(cfg, read * written))
+    return own + cross + 2 * written * cfg.table_width * cfg.vocab_size
 
 
 def band_pairs(length: int, window: int) -> int:

@@ -13,7 +13,7 @@ from models.mlp import ungated
 from models.outputs import (
     ClassifierOutput,
     EncoderOutput,
-    MaskedLMFactors,
+    LogitFactors,
     MaskedLMOutput,
     PooledOutput,
     SpanOutput,
@@ -94,11 +94,11 @@ class MaskedLM(nnx.Module):
         predict_positions: Int[Array, "B P"] | None = None,
         rngs: nnx.Rngs | None = None,
         **inputs: Array | None,
-    ) -> MaskedLMFactors:
+    ) -> LogitFactors:
         """What the logits are products of: for a loss that never holds all of them (`ops.losses.chunked_sums`)."""
         x = self.encoder(input_ids, rngs=rngs, **inputs).last_hidden_state
         x = self.head.transform(_at(x, predict_positions))
-        return MaskedLMFactors(x, self.encoder.embeddings.word.embedding[...], self.head.bias[...])
+        return LogitFactors(x, self.encoder.embeddings.word.embedding[...], self.head.bias[...])
 
 
 def _at(x: Float[Array, "B S D"], positions: Int[Array, "B P"] | None) -> Float[Array, "B P D"]:

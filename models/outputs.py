@@ -46,7 +46,7 @@ class MaskedLMOutput(NamedTuple):
     attentions: Attentions = None
 
 
-class MaskedLMFactors(NamedTuple):
+class LogitFactors(NamedTuple):
     """Logits not multiplied out, for a loss that makes a few at a time: `x @ table.T + bias`, in the type of x."""
 
     x: Float[Array, "B P D"]

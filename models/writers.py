@@ -10,8 +10,15 @@ from models.cache import Cache
 from models.encoder_decoder import EncoderDecoder
 from models.heads import ClassificationHead, pooled
 from models.layers import dense
-from models.outputs import CausalLMOutput, EncoderDecoderOutput, GeneratorOutput, TextClassifierOutput, TextSpanOutput
-from models.transformer import Transformer
+from models.outputs import (
+    CausalLMOutput,
+    EncoderDecoderOutput,
+    GeneratorOutput,
+    LogitFactors,
+    TextClassifierOutput,
+    TextSpanOutput,
+)
+from models.stack import Encoder
 
 
 class CausalLM(nnx.Module):
@@ -20,7 +27,7 @@ class CausalLM(nnx.Module):
     Source: Radford et al. 2019, section 2.3.
     """
 
-    def __init__(self, encoder: Transformer, *, rngs: nnx.Rngs):
+    def __init__(self, encoder: Encoder, *, rngs: nnx.Rngs):
         if not encoder.cfg.causal:
             raise InputError("a language model that writes is causal: set causal")
         self.encoder = encoder
@@ -30,6 +37,14 @@ class CausalLM(nnx.Module):
     ) -> CausalLMOutput:
         found = self.encoder(input_ids, rngs=rngs, **inputs)
         return CausalLMOutput(self.encoder.embeddings.attend(found.last_hidden_state), *found)
+
+    def factors(
+        self, input_ids: Int[Array, "B S"], *, rngs: nnx.Rngs | None = None, **inputs: Array | None
+    ) -> LogitFactors:
+        """What the logits are products of: for a loss that never holds all of them (`ops.losses.chunked_sums`)."""
+        table = self.encoder.embeddings.word.embedding[...]
+        x = self.encoder(input_ids, rngs=rngs, **inputs).last_hidden_state
+        return LogitFactors(x, table, jnp.zeros(table.shape[0], jnp.float32))
 
     def start(self, batch: int, capacity: int) -> Cache:
         """As `Transformer.empty_cache`."""
@@ -64,6 +79,8 @@ class Generator(nnx.Module):
     Source: Raffel et al. 2020, code; Lewis et al. 2019, section 2.
     """
 
+    writes = True
+
     def __init__(
         self, net: EncoderDecoder, *, tied: bool = True, scaled: bool = False, biased: bool = False, rngs: nnx.Rngs
     ):
@@ -80,6 +97,16 @@ class Generator(nnx.Module):
     ) -> GeneratorOutput:
         found = self.net(input_ids, rngs=rngs, **inputs)
         return GeneratorOutput(self.logits(found.last_hidden_state), *found)
+
+    def factors(
+        self, input_ids: Int[Array, "B S"], *, rngs: nnx.Rngs | None = None, **inputs: Array | None
+    ) -> LogitFactors:
+        """What the logits are products of: for a loss that never holds all of them (`ops.losses.chunked_sums`)."""
+        x = self.net(input_ids, rngs=rngs, **inputs).last_hidden_state
+        words = self.net.encoder.embeddings.word.embedding
+        table = self.output.kernel[...].T if hasattr(self, "output") else words[...]
+        bias = self.bias[...][0] if hasattr(self, "bias") else jnp.zeros(table.shape[0], jnp.float32)
+        return LogitFactors(x * jnp.asarray(self.factor, x.dtype), table, bias)
 
     def start(self, input_ids: Int[Array, "B S"], *, capacity: int, **inputs: Array | None) -> Cache:
         """As `EncoderDecoder.start`."""

@@ -1,12 +1,14 @@
 """Tasks: each joins its batches, loss, scores and predictions behind the protocol of `tasks/task.py`."""
 
 from data.loader import Share
+from tasks.causal_lm import CausalLM
 from tasks.classification import Classification
 from tasks.masked_lm import MaskedLM
 from tasks.texts import load_tokenizer, vocab_rows
 
 TASKS = {
     "masked_lm": MaskedLM,
+    "causal_lm": CausalLM,
     "classification": Classification,
 }
 

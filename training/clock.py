@@ -13,6 +13,9 @@ from tasks.task import Batch
 from training.chips import chip
 from training.mesh import process_share
 
+REAL = ("attention_mask", "decoder_attention_mask")
+"""Arrays of a batch that are 1 at real tokens, read and written."""
+
 
 class Clock:
     """Tokens per second, use of the devices and time spent waiting for data, since the last reading.
@@ -38,7 +41,7 @@ class Clock:
         return _Stopwatch(self, "_out")
 
     def count(self, batch: Batch) -> None:
-        self._tokens += int(np.sum(batch["attention_mask"]))
+        self._tokens += sum(int(np.sum(batch[name])) for name in REAL if name in batch)
         self._steps += 1
 
     def read(self) -> dict[str, float]:

@@ -1,0 +1,57 @@
+r"""A language model of characters (bytes): a Transformer on short rows, or a Longformer by stages on longer ones.
+
+    python train.py --config=configs/characters.py:small --config.data.train=train.txt --config.data.validation=v.txt
+
+    python train.py --config=configs/characters.py:small,stage=1 ...
+    python train.py --config=configs/characters.py:small,stage=2 --config.init_from=runs/characters_small_stage1 ...
+
+Sizes: tiny and small (minutes and an hour on a CPU), base (12 layers of 512, as the small model of Beltagy et al. 2020,
+section 4.2: days on one large GPU at its five stages).
+
+With stages the net is a Longformer whose windows grow from the bottom layers to the top; each stage doubles the row and
+the windows and halves the learning rate (section 4.1, table 12 there: five stages, from 2,048 tokens to 23,040).
+Scores slide over the text: by half a row, or by 512 tokens at base (section 4.2).
+"""
+
+from configs import defaults
+from configs.argument import parse_argument
+from configs.sizes import QUICK, growing_windows, set_size
+from errors import InputError
+
+# tokens in a row of the first stage, its top window, rows in a batch there, learning rate, steps
+FIRST = {
+    "tiny": (256, 64, 16, 2e-3, 1_000),
+    "small": (256, 128, 32, 1e-3, 1_500),
+    "base": (2_048, 512, 32, 2.5e-4, 430_000),
+}
+STAGES = 5
+
+
+def get_config(argument: str = ""):
+    chosen = parse_argument(argument, sizes=tuple(FIRST), stage=0)
+    if not 0 <= chosen.stage <= STAGES:
+        raise InputError(f"stage={chosen.stage} of the config argument is none of 1 to {STAGES}; 0 is no curriculum")
+    length, window, rows, rate, steps = FIRST[chosen.size]
+    doubled = 2 ** max(0, chosen.stage - 1)
+    config = defaults.get_config()
+    config.task = "causal_lm"
+    config.workdir = f"runs/characters_{chosen.size}" + (f"_stage{chosen.stage}" if chosen.stage else "")
+    set_size(config, chosen.size, name="longformer" if chosen.stage else "transformer", causal=True)
+    if chosen.size == "base":
+        config.model.update(
+            QUICK, width=512, depth=12, heads=8, mlp_width=2048, dtype="bfloat16", remat="full", scan=True
+        )
+    config.model.dropout_rate = 0.2
+    config.model.max_positions = length * doubled
+    if chosen.stage:
+        config.model.windows = growing_windows(config.model.depth, window * doubled)
+    config.tokenizer.update(kind="byte_bpe", vocab_size=261)  # every byte, and RoBERTa's five special tokens
+    config.data.update(source="files", length=length * doubled, cross_documents=True)
+    config.optimizer.update(learning_rate=rate / doubled, warmup_steps=min(100, steps // 10), schedule="cosine")
+    config.optimizer.update(beta2=0.99, weight_decay=0.1)
+    config.train.update(steps=steps, batch_size=max(1, rows // doubled))
+    config.evaluation.update(
+        every=max(1, steps // 15), batch_size=8, stride=512 if chosen.size == "base" else length // 2
+    )
+    config.checkpoint.update(every=max(1, steps // 15))
+    return config

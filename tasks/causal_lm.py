@@ -1,0 +1,132 @@
+"""Causal language modelling: each token is told from those before it (Radford et al. 2019, section 2)."""
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from functools import cache, cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from data.loader import stack
+from data.stream import SlidingRows, TokenStream, TrainingRows, token_stream
+from data.unigram import unigram_nats
+from errors import InputError
+from metrics import perplexity
+from ops.losses import chunked_sums, correct_sums, cross_entropy_sums
+from tasks.examples import ExampleTask
+from tasks.task import Answer, Batch, Totals
+from tasks.texts import read_split
+
+SUMS = ("characters", "words")
+
+
+class CausalLM(ExampleTask):
+    """Tell the next token of a stream of text.
+
+    Scores are over all tokens of a split, those that end its documents too, each told once: `loss` in nats per token;
+    `bits_per_character` and `word_perplexity` are the same total divided by the split's characters (code points) and by
+    its words (between white space). Those two need no vocabulary to be compared by. In training they are left out.
+    """
+
+    def __post_init__(self):
+        if not self.config.model.causal:
+            raise InputError("task=causal_lm tells a token from those before it alone: set model.causal=True")
+        if self.config.data.mixture:
+            raise InputError("data.mixture draws rows for masked_lm; causal_lm takes all of data.train")
+        if self.config.train.loss_chunk < 0:
+            raise InputError(f"train.loss_chunk={self.config.train.loss_chunk} must be at least 0")
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        digest = hashlib.sha256(self._stream("train").tokens.tobytes())
+        return {"tokenizer": self.tokenizer.sha256, "training data": digest.hexdigest()}
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        return ("loss", "perplexity", "accuracy", "bits_per_character", "word_perplexity")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        seen = () if self.config.data.cross_documents else ("segment_ids",)
+        return ("input_ids", *seen, "labels", "label_weights", *(f"label_{name}" for name in SUMS))
+
+    @property
+    def predicted(self) -> int:
+        return self.config.data.length
+
+    @cached_property
+    def training_source(self) -> TrainingRows:
+        return TrainingRows(self._stream("train"), self.config.data.length)
+
+    def examples(self, split: str, *, labelled: bool = True) -> SlidingRows:
+        length = self.config.data.length
+        return SlidingRows(self._stream(split), length, self.config.evaluation.stride or length)
+
+    def drawn(self, example: Batch, rng: np.random.Generator) -> Batch:
+        return self.training_source.cut(example, rng) if "tokens" in example else example
+
+    def collate(self, rows, longest: int | None = None) -> Batch:
+        return stack(rows)
+
+    def loss(self, model: nnx.Module, batch: Mapping[str, jax.Array], *, rngs: nnx.Rngs | None) -> Totals:
+        labels, weights = batch["labels"], batch["label_weights"]
+        inputs = {name: batch[name] for name in ("input_ids", "segment_ids") if name in batch}
+        if chunk := self.config.train.loss_chunk:
+            loss, weight, correct = chunked_sums(
+                tuple(model.factors(**inputs, rngs=rngs)), labels, weights, chunk=chunk
+            )
+        else:
+            logits = model(**inputs, rngs=rngs).logits
+            loss, weight = cross_entropy_sums(logits, labels, weights)
+            correct, _ = correct_sums(logits, labels, weights)
+        sums = {name: (batch[f"label_{name}"] * weights).sum() for name in SUMS}
+        return {"loss": loss, "weight": weight, "correct": correct} | sums
+
+    def scores(self, totals: Totals) -> dict[str, float]:
+        nats, weight = float(totals["loss"]), float(totals["weight"])
+        scores = _per_token(nats, weight) | {"accuracy": float(totals["correct"]) / weight}
+        return scores | _per_text(nats, *(float(totals[name]) for name in SUMS))
+
+    def baseline(self, split: str) -> dict[str, Any]:
+        """The unigram distribution of the training tokens, and always guessing the most frequent."""
+        train, there = self._counts("train"), self._counts(split)
+        nats = unigram_nats(train, there, special_ids=np.zeros(0, np.int32))
+        stream, weight = self._stream(split), there.sum()
+        scores = {"name": "unigram", **_per_token(nats * weight, weight)}
+        scores["accuracy"] = float(there[train.argmax()] / weight)
+        return scores | _per_text(nats * weight, float(stream.characters.sum()), float(stream.words.sum()))
+
+    def answers(self, model: nnx.Module, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        inputs = {name: batch[name] for name in ("input_ids", "segment_ids") if name in batch}
+        logits = model(**inputs).logits
+        chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), batch["labels"][..., None], axis=-1)[..., 0]
+        return {"log_probabilities": chosen}
+
+    def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
+        raise InputError("mode=predict of causal_lm is not there yet; mode=evaluate scores a text")
+
+    @cache  # noqa: B019  (a task lives as long as its process)
+    def _stream(self, split: str) -> TokenStream:
+        field = self.config.data.text
+        records = read_split(self.config.data, split, fields=(field,))
+        stream = token_stream([record.values[field] for record in records], self.tokenizer)
+        print(f"{split}: {stream}", flush=True)
+        return stream
+
+    def _counts(self, split: str) -> np.ndarray:
+        return np.bincount(self._stream(split).tokens[1:], minlength=self.tokenizer.vocab_size)
+
+
+def _per_token(nats: float, tokens: float) -> dict[str, float]:
+    return {"loss": nats / tokens, "perplexity": perplexity(nats / tokens)}
+
+
+def _per_text(nats: float, characters: float, words: float) -> dict[str, float]:
+    """Nothing where they were not counted."""
+    if not characters or not words:
+        return {}
+    return {"bits_per_character": nats / math.log(2) / characters, "word_perplexity": perplexity(nats / words)}
