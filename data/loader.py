@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from data.mixture import MixedOrder, Mixture
-from data.order import Order
+from data.order import GroupedOrder, Order
 from errors import InputError
 
 Example = dict[str, Any]
@@ -62,7 +62,8 @@ class TrainBatches:
 
     Reading runs ahead in a background thread by `ahead` batches (0 reads in the caller's thread). `transform(example,
     rng)` adds an example's randomness; `collate(examples, longest)` makes the batch, `longest` being the greatest of
-    the source's `lengths` in the global batch (None if it has none), which all processes agree on.
+    the source's `lengths` in the global batch (None if it has none), which all processes agree on. `length_groups`
+    batches at a time are sorted by these (data.order.GroupedOrder); 0: none are.
 
     Raises:
       InputError: for an empty source, a batch that does not divide among the processes, or (when reading) ids outside
@@ -81,12 +82,14 @@ class TrainBatches:
         share: Share = Share(),
         accumulation: int = 1,
         ahead: int = 2,
+        length_groups: int = 0,
     ):
         if not len(source):
             raise InputError("there is no training example: the source is empty")
         self._identity = {"seed": seed, "batch_size": batch_size, "examples": len(source)}
         rows = share.rows(batch_size, accumulation)
-        self._batches = _Batches(source, seed, batch_size, transform, _Finish(collate, vocab_size), rows)
+        order = _order_of(source, seed, batch_size, length_groups)
+        self._batches = _Batches(source, seed, batch_size, transform, _Finish(collate, vocab_size), rows, order)
         self._options = grain.ReadOptions(num_threads=min(ahead, 1), prefetch_buffer_size=ahead)
         self._reader = None
         self.step = 0
@@ -158,7 +161,7 @@ class EvalBatches:
         if not len(source):
             raise InputError("there is no example to evaluate: the source is empty")
         finish = _Finish(collate, vocab_size)
-        self._batches = _Batches(source, seed, batch_size, transform, finish, share.rows(batch_size), shuffled=False)
+        self._batches = _Batches(source, seed, batch_size, transform, finish, share.rows(batch_size))
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -185,19 +188,27 @@ class _Finish:
         return batch
 
 
-def _order_of(source: Source, seed: int) -> Order | MixedOrder:
-    return source.order(seed) if isinstance(source, Mixture) else Order(len(source), seed)
+def _order_of(source: Source, seed: int, batch_size: int, length_groups: int) -> Order | MixedOrder | GroupedOrder:
+    if isinstance(source, Mixture):
+        return source.order(seed)
+    if length_groups:
+        if not hasattr(source, "lengths"):
+            raise InputError(
+                f"data.length_groups={length_groups} sorts examples by length, and these are all of one: 0"
+            )
+        return GroupedOrder(source.lengths, seed, batch_size=batch_size, batches=length_groups)
+    return Order(len(source), seed)
 
 
 class _Batches(grain.MapDataset):
     """Batches by step, in random order without end, or in order with filler past the end."""
 
-    def __init__(self, source, seed, batch_size, transform, finish, rows, *, shuffled=True):
+    def __init__(self, source, seed, batch_size, transform, finish, rows, order=None):
         super().__init__()
         self._source, self._transform, self._finish = source, transform, finish
         self._seed, self._batch_size, self._rows = seed, batch_size, rows
         self._lengths = getattr(source, "lengths", None)
-        self._order = _order_of(source, seed) if shuffled else None
+        self._order = order
 
     def __len__(self) -> int:
         return sys.maxsize // self._batch_size if self._order else -(-len(self._source) // self._batch_size)

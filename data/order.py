@@ -45,3 +45,37 @@ class Order:
             # Two epochs are enough for a batch that spans a border; a new dict keeps readers in other threads safe.
             self._epochs = {**dict(list(self._epochs.items())[-1:]), epoch: found}
         return found
+
+
+class GroupedOrder:
+    """An `Order` sorted by length, `batches` batches at a time: what lies in one batch is about as long.
+
+    The batches of each group come in an order of their own. Which examples a group holds is what the plain order says,
+    so each comes once an epoch here too.
+    """
+
+    def __init__(self, lengths: Int[np.ndarray, " N"], seed: int, *, batch_size: int, batches: int):
+        if batches < 1:
+            raise InputError(f"a group must hold at least 1 batch, got {batches}")
+        self._order, self._lengths, self._seed = Order(len(lengths), seed), np.asarray(lengths), seed
+        self._shape = (batches, batch_size)
+        self._groups: dict[int, np.ndarray] = {}
+
+    def __call__(self, positions: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+        numbers, places = np.divmod(positions, self._shape[0] * self._shape[1])
+        out = np.empty_like(positions)
+        for number in np.unique(numbers):
+            here = numbers == number
+            out[here] = self._group(int(number))[places[here]]
+        return out
+
+    def _group(self, number: int) -> Int[np.ndarray, " m"]:
+        found = self._groups.get(number)
+        if found is None:
+            size = self._shape[0] * self._shape[1]
+            members = self._order(np.arange(number * size, (number + 1) * size))
+            by_length = members[np.argsort(self._lengths[members], kind="stable")].reshape(self._shape)
+            words = np.random.Philox(key=np.array([self._seed, number], np.uint64)).random_raw(self._shape[0])
+            found = by_length[np.argsort(words, kind="stable")].reshape(-1)
+            self._groups = {**dict(list(self._groups.items())[-1:]), number: found}
+        return found

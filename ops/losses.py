@@ -31,6 +31,20 @@ def cross_entropy_sums(
     return (nll * weights).sum(), weights.sum()
 
 
+def smoothed_sums(
+    logits: Float[Array, "*N V"], labels: Int[Array, "*N"], weights: Weights, *, share: float
+) -> tuple[Scalar, Scalar]:
+    """`cross_entropy_sums` of a target that gives `share` of itself to all V classes alike, the rest to the label.
+
+    Source: Szegedy et al. 2016, section 7; Vaswani et al. 2017, section 5.4.
+    """
+    dtype = _sum_type(logits.dtype)
+    nll, weight = cross_entropy_sums(logits, labels, weights)
+    logits = logits.astype(dtype)
+    even = jax.nn.logsumexp(logits, -1) - logits.mean(-1)  # mean over the classes of each one's loss
+    return (1 - share) * nll + share * (even * weights.astype(dtype)).sum(), weight
+
+
 def correct_sums(logits: Float[Array, "*N V"], labels: Int[Array, "*N"], weights: Weights) -> tuple[Scalar, Scalar]:
     """(sum of weights where the largest logit is the label's, sum of weights). Of equal logits the first counts."""
     weights = weights.astype(_sum_type(logits.dtype))

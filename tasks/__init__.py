@@ -5,11 +5,13 @@ from tasks.causal_lm import CausalLM
 from tasks.classification import Classification
 from tasks.masked_lm import MaskedLM
 from tasks.texts import load_tokenizer, vocab_rows
+from tasks.translation import Translation
 
 TASKS = {
     "masked_lm": MaskedLM,
     "causal_lm": CausalLM,
     "classification": Classification,
+    "translation": Translation,
 }
 
 __all__ = ["TASKS", "Share", "load_tokenizer", "vocab_rows"]

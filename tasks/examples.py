@@ -91,6 +91,7 @@ class ExampleTask:
             accumulation=self.config.train.accumulation,
             ahead=self.config.data.read_ahead,
             share=self.share,
+            length_groups=self.config.data.length_groups,
             **self._loading,
         )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from data.parallel import is_parallel, read_parallel
 from data.records import Record, read_records
 from data.stdlib import read_stdlib
 from data.tokenizer import Tokenizer
@@ -44,6 +45,8 @@ def read_mixture(settings: Any, *, fields: Sequence[str]) -> list[tuple[Sequence
 
 
 def _read(settings: Any, place: str, *, key: str, fields: Sequence[str]) -> Sequence[Record]:
+    if settings.source == "files" and is_parallel(place):
+        return read_parallel(place, fields=fields)
     if settings.source == "files":
         return read_records(place, columns=settings.columns, fields=fields, documents=settings.documents)
     if settings.source == "tfds":
@@ -107,7 +110,7 @@ def vocab_rows(config: Any, tokenizer: Tokenizer) -> int:
 
 
 def _text_fields(settings: Any) -> tuple[str, ...]:
-    return tuple(field for field in (settings.text, settings.text_pair) if field)
+    return tuple(field for field in (settings.text, settings.text_pair, settings.target) if field)
 
 
 def _up_to(texts: Iterable[str], characters: int) -> list[str]:
