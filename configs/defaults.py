@@ -11,7 +11,7 @@ def get_config() -> ConfigDict:
     """The defaults: a small RoBERTa-style Longformer pretrained on the standard library of the running Python."""
     config = ConfigDict()
     config.mode = "train"  # train | evaluate | predict | export (in transformers' format) | plan (what training needs)
-    config.task = "masked_lm"  # masked_lm | causal_lm | classification | translation | summarisation
+    config.task = "masked_lm"  # one of those of tasks/__init__.py, such as causal_lm, classification or translation
     config.workdir = "runs/default"  # directory that holds everything the run writes
     config.init_from = ""  # directory of first weights and tokenizer: a run's, or in transformers' format; "" = none
     config.seed = 0  # decides initial weights, data order, masks and dropout
@@ -130,6 +130,8 @@ def _data() -> ConfigDict:
 def _masking() -> ConfigDict:
     masking = ConfigDict()
     masking.rate = 0.15  # share of tokens to predict
+    masking.mean_span = 3.0  # tokens hidden together, on average (span_corruption, denoising)
+    masking.permute_sentences = True  # they change places before tokens are hidden (denoising)
     masking.unigram_bias = False  # the output bias starts at the training tokens' log frequencies: a quicker start
     masking.whole_words = False  # mask all pieces of a word together
     return masking

@@ -1,6 +1,7 @@
 """One small face over Hugging Face `tokenizers`: text to ids and back, and what a model asks of a vocabulary."""
 
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -131,6 +132,12 @@ class Tokenizer:
         ids = {i for i, token in self._backend.get_added_tokens_decoder().items() if token.special}
         found = (self._backend.token_to_id(name) for names in ROLES.values() for name in names)
         return np.asarray(sorted(ids | {i for i in found if i is not None}), np.int32)
+
+    @cached_property
+    def sentinel_ids(self) -> Int[np.ndarray, " n"]:
+        """Those of `<extra_id_0>`, `<extra_id_1>` and so on, without a gap; often none."""
+        found = (self._backend.token_to_id(f"<extra_id_{number}>") for number in itertools.count())
+        return np.asarray(list(itertools.takewhile(lambda i: i is not None, found)), np.int32)
 
     @cached_property
     def starts_word(self) -> Bool[np.ndarray, " V"]:

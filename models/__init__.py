@@ -16,6 +16,8 @@ MODELS = {
 HEADS = {
     "masked_lm": MaskedLM,
     "causal_lm": CausalLM,
+    "span_corruption": Generator,
+    "denoising": Generator,
     "translation": Generator,
     "summarisation": Generator,
     "classification": SequenceClassifier,

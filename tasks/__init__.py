@@ -3,7 +3,9 @@
 from data.loader import Share
 from tasks.causal_lm import CausalLM
 from tasks.classification import Classification
+from tasks.denoising import Denoising
 from tasks.masked_lm import MaskedLM
+from tasks.span_corruption import SpanCorruption
 from tasks.texts import load_tokenizer, vocab_rows
 from tasks.translation import Translation
 
@@ -11,6 +13,8 @@ TASKS = {
     "masked_lm": MaskedLM,
     "causal_lm": CausalLM,
     "classification": Classification,
+    "span_corruption": SpanCorruption,
+    "denoising": Denoising,
     "translation": Translation,
 }
 

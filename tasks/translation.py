@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from tasks.writing import Writing
+from tasks.pairs import Pairs
 
 
-class Translation(Writing):
+class Translation(Pairs):
     """Write each text of `data.text` in the language of `data.target`."""
 
     def baseline(self, split: str) -> dict[str, Any]:
