@@ -38,3 +38,38 @@ def majority_baseline(train_labels: np.ndarray, labels: np.ndarray, classes: int
     confusion = np.zeros((classes, classes), np.int64)
     np.add.at(confusion, (labels, answer), 1)
     return confusion
+
+
+def matthews_correlation(confusion: np.ndarray) -> float:
+    """Correlation of truth and answer from `confusion[true, predicted]`, -1 to 1; 0 where either is always the same.
+
+    Source: Matthews 1975; Gorodkin 2004 for more than two classes.
+    """
+    confusion = confusion.astype(float)
+    true, found, total = confusion.sum(axis=1), confusion.sum(axis=0), confusion.sum()
+    spread = (total**2 - (true**2).sum()) * (total**2 - (found**2).sum())
+    return float((np.trace(confusion) * total - true @ found) / math.sqrt(spread)) if spread > 0 else 0.0
+
+
+def pearson(one: np.ndarray, other: np.ndarray) -> float:
+    """Linear correlation, -1 to 1; NaN where either is always the same.
+
+    Raises:
+      ValueError: they are not as long as each other.
+    """
+    if one.shape != other.shape or one.ndim != 1:
+        raise ValueError(f"two series of equal length are wanted, got the shapes {one.shape} and {other.shape}")
+    if not one.size or not np.ptp(one) or not np.ptp(other):
+        return math.nan
+    one, other = (x - x.mean() for x in (one.astype(float), other.astype(float)))
+    return float(one @ other / math.sqrt((one @ one) * (other @ other)))
+
+
+def spearman(one: np.ndarray, other: np.ndarray) -> float:
+    """Correlation of ranks, -1 to 1; equal values share the mean of their ranks. NaN and errors as `pearson`."""
+    return pearson(_ranks(one), _ranks(other))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (counts.cumsum() - (counts - 1) / 2)[inverse]
