@@ -110,6 +110,7 @@ def _data() -> ConfigDict:
     data.text = "text"  # field that holds the text
     data.text_pair = ""  # field that holds the second text of a pair; "" = single texts
     data.target = ""  # field that holds the text to write (translation, summarisation)
+    data.references = ()  # fields that hold texts which would be right, where there are several; () = target
     data.prefix = ""  # stands before each text to read, such as "summarize: " (translation, summarisation)
     data.label = "label"  # field that holds the class
     data.classes = ()  # names of the classes, in the order of their ids

@@ -10,7 +10,7 @@ from data.packing import PackedRows
 from data.tokenizer import Tokenizer
 from errors import InputError
 
-Ids = Int[np.ndarray, " n"]
+Ids = Int[np.ndarray, " _"]
 
 
 def span_corrupted(
@@ -19,7 +19,8 @@ def span_corrupted(
     """(what is left with a sentinel for each span taken out, each sentinel with its span behind it), neither ended.
 
     `rate` of the tokens are taken out, in spans of `mean_span` tokens on average, whose lengths and places are drawn
-    evenly; the first token is always kept, and no two spans touch. Sentinels are used in their order.
+    evenly; the first token is always kept, the last always taken out, and no two spans touch. Sentinels are used in
+    their order.
 
     Raises:
       InputError: more spans are needed than there are sentinels.

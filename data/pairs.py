@@ -104,7 +104,9 @@ def pair_examples(
     columns[text] = [form.prefix + each for each in columns[text]]
     ids = {field: tokenizer.encode_batch(list(column)) for field, column in columns.items()}
     before = form.before_source(tokenizer)
-    fronts = [[*before, *each, tokenizer.sep_id] for each in ids[question]] if question else [before] * len(kept)
+    fronts = (
+        [[*before, *each.tolist(), tokenizer.sep_id] for each in ids[question]] if question else [before] * len(kept)
+    )
     for origin, front in zip(origins, fronts, strict=True):
         if len(front) + 2 > form.length:
             raise InputError(f"{origin}: its {question} alone fills a row of data.length={form.length} tokens")

@@ -89,7 +89,7 @@ class TrainingRows:
     def __len__(self) -> int:
         return -(-self.stream.predicted // self.length)
 
-    def __getitem__(self, index: int) -> dict[str, Int[np.ndarray, " n"]]:
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         begin = index * self.length
         end = min(begin + 2 * self.length, len(self.stream.tokens))
         begin = max(min(begin, end - self.length - 1), 0)

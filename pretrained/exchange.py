@@ -13,7 +13,8 @@ from flax import nnx
 
 from errors import InputError
 from layer_stacks import single_paths, stack_of
-from models.config import EncoderDecoderConfig
+from models.build import OF_DECODER
+from models.config import EncoderDecoderConfig, LongformerConfig
 from pretrained.families import FAMILIES
 from pretrained.family import Family, Head, Part
 from pretrained.files import read_config, stored_weights
@@ -84,12 +85,33 @@ def sizes(directory: str | Path) -> dict[str, Any]:
     """The net's sizes by the names of the model section of a recipe.
 
     Raises:
-      InputError: as `examined`; or the model is an encoder-decoder, which no recipe trains yet.
+      InputError: as `examined`.
     """
-    found = examined(Path(directory))
-    if isinstance(found.cfg, EncoderDecoderConfig):
-        raise InputError(f"{directory} holds a {found.architecture}: no task here trains an encoder-decoder yet")
-    return {"name": found.family.net.__name__.lower()} | dataclasses.asdict(found.cfg)
+    found, config = examined(Path(directory)), read_config(Path(directory))
+    if not isinstance(found.cfg, EncoderDecoderConfig):
+        return {"name": found.family.net.__name__.lower()} | dataclasses.asdict(found.cfg)
+    encoder, decoder = found.cfg.encoder, found.cfg.decoder
+    own = {name: getattr(decoder, name) for name in OF_DECODER}
+    own = {
+        f"decoder_{name}": value for name, value in own.items() if name == "depth" or value != getattr(encoder, name)
+    }
+    options = found.family.heads[found.architecture].options(config, found.stored)
+    own |= {ours: options[name] for name, ours in OPTIONS.items() if name in options}
+    name = "longformer" if isinstance(encoder, LongformerConfig) else "transformer"
+    return {"name": name, "decoder_start": _decoder_start(config)} | dataclasses.asdict(encoder) | own
+
+
+OPTIONS = {"tied": "tied_output", "scaled": "scaled_output", "biased": "output_bias"}
+"""Of a `Generator`, by the names of the model section."""
+
+
+def _decoder_start(config: Mapping[str, Any]) -> str:
+    """Which special token stands before what is written; published configs of old lack it."""
+    start = config.get("decoder_start_token_id")
+    for role, name in (("sep", "eos_token_id"), ("pad", "pad_token_id"), ("cls", "bos_token_id")):
+        if start is not None and start == config.get(name):
+            return role
+    return "pad" if config["model_type"] == "t5" else "sep"
 
 
 def _family_of(config: Mapping[str, Any], directory: Path) -> Family:

@@ -6,6 +6,7 @@ from tasks.classification import Classification
 from tasks.denoising import Denoising
 from tasks.masked_lm import MaskedLM
 from tasks.span_corruption import SpanCorruption
+from tasks.summarisation import Summarisation
 from tasks.texts import load_tokenizer, vocab_rows
 from tasks.translation import Translation
 
@@ -16,6 +17,7 @@ TASKS = {
     "span_corruption": SpanCorruption,
     "denoising": Denoising,
     "translation": Translation,
+    "summarisation": Summarisation,
 }
 
 __all__ = ["TASKS", "Share", "load_tokenizer", "vocab_rows"]

@@ -29,6 +29,9 @@ class ExampleTask:
     drawn: ClassVar[Transform | None] = None
     graded_names: ClassVar[tuple[str, ...]] = ()
 
+    def __post_init__(self):
+        """Raises InputError for a config that the task can make nothing of, before anything is read."""
+
     def examples(self, split: str, *, labelled: bool = True) -> Source:
         """Those of a split, in the order of its file; without what is to be learnt if not `labelled`."""
         raise NotImplementedError

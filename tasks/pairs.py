@@ -1,5 +1,6 @@
 """What tasks share whose examples are pairs of texts: one to read, one to write."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -41,13 +42,33 @@ class Pairs(Writing):
         print(f"{split}: {examples}", flush=True)
         return examples
 
+    def texts(self, split: str, field: str) -> list[str]:
+        """Those of a field, as they stand in the files."""
+        return [record.values[field] for record in read_split(self.config.data, split, fields=(field,))]
+
+    def graded_texts(self, texts: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
+        """The official scores of texts, each with all that would be right."""
+        raise NotImplementedError
+
+    def trivial(self, split: str) -> tuple[str, list[str]]:
+        """What a program writes that has learnt nothing, and what it does."""
+        raise NotImplementedError
+
     def baseline(self, split: str) -> dict[str, Any]:
-        """The unigram distribution of what is written in training, and always its most frequent token."""
+        """The unigram distribution of what is written in training; of whole texts, what `trivial` writes."""
         train, there = (self._counts(each) for each in ("train", split))
         chances = (train + 1.0) / (train + 1.0).sum()
         nats = float(-(there * np.log(chances)).sum() / there.sum())
         accuracy = float(there[train.argmax()] / there.sum())
-        return {"name": "unigram", "perplexity": perplexity(nats), "accuracy": accuracy}
+        told, texts = self.trivial(split)
+        scores = {"perplexity": perplexity(nats), "accuracy": accuracy} | self.graded_texts(texts, self._right(split))
+        return {"name": f"unigram; {told}", **scores}
+
+    def _right(self, split: str) -> list[list[str]]:
+        """Of each text, all that would be right to write."""
+        data = self.config.data
+        columns = [self.texts(split, field) for field in data.references or (data.target,)]
+        return [list(each) for each in zip(*columns, strict=True)]
 
     def _counts(self, split: str) -> np.ndarray:
         return np.bincount(np.concatenate(self.examples(split).targets), minlength=self.tokenizer.vocab_size)

@@ -40,11 +40,18 @@ SIZES = (
     "scaled_scores",
     "activation",
     "token_types",
+    "decoder_depth",
+    "decoder_heads",
+    "decoder_mlp_width",
+    "decoder_start",
+    "tied_output",
+    "scaled_output",
+    "output_bias",
 )
 """Keys of the config's model section that decide the shape or the meaning of the encoder's weights."""
 
 OF_POSITIONS = {
-    "learned": ("max_positions",),
+    "learned": ("max_positions", "decoder_max_positions"),
     "rotary": ("rotary_base", "window_rotary_base"),
     "relative": ("relative_buckets", "relative_distance"),
 }

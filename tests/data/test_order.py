@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from data.order import LISTED, Order
+from data.order import LISTED, GroupedOrder, Order
 from errors import InputError
 
 
@@ -48,3 +48,18 @@ GOLDEN_LARGE = [95901, 32665, 685196, 748825]
 def test_a_seed_out_of_range_is_refused():
     with pytest.raises(InputError, match="seed must lie in"):
         Order(10, seed=-1)
+
+
+def test_a_grouped_order_is_the_plain_one_sorted_within_each_group():
+    lengths = np.random.default_rng(0).integers(1, 100, 50)
+    grouped, plain = GroupedOrder(lengths, 3, batch_size=4, batches=5), Order(50, 3)
+    positions = np.arange(200)
+    found = grouped(positions)
+    for begin in range(0, 200, 20):
+        assert sorted(found[begin : begin + 20]) == sorted(plain(positions[begin : begin + 20]))
+    spread = np.ptp(lengths[found].reshape(-1, 4), axis=1).mean()
+    assert spread < np.ptp(lengths[plain(positions)].reshape(-1, 4), axis=1).mean() / 3
+    firsts = lengths[found].reshape(-1, 5, 4).mean(2)
+    assert not all((np.diff(group) > 0).all() for group in firsts)  # the batches of a group are in no order
+    again = GroupedOrder(lengths, 3, batch_size=4, batches=5)
+    assert (again(positions[::-1].copy())[::-1] == found).all()  # any position, at any time

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from errors import InputError
-from ops.losses import chunked_sums, correct_sums, cross_entropy_sums
+from ops.losses import chunked_sums, correct_sums, cross_entropy_sums, smoothed_sums
 from tests.ops.jaxprs import array_sizes
 
 LOGITS = jax.random.normal(jax.random.key(0), (2, 3, 5)) * 3
@@ -139,3 +139,18 @@ def test_no_array_of_chunks_is_as_large_as_positions_by_vocabulary():
 
     assert widest(plain_sums) == ROWS * PLACES * CLASSES
     assert widest(partial(chunked_sums, chunk=9)) == max(9 * CLASSES, CLASSES * WIDTH, ROWS * 12 * WIDTH)
+
+
+def test_a_smoothed_loss_is_that_against_the_smoothed_target():
+    rng = np.random.default_rng(0)
+    with jax.enable_x64(True):
+        logits = jnp.asarray(rng.normal(size=(3, 5, 7)))
+        labels, weights = (jnp.asarray(rng.integers(0, top, (3, 5))) for top in (7, 2))
+        target = 0.9 * np.eye(7)[labels] + 0.1 / 7
+        by_hand = -(target * jax.nn.log_softmax(logits)).sum(-1)
+        loss, weight = smoothed_sums(logits, labels, weights, share=0.1)
+        assert float(loss) == pytest.approx(float((by_hand * weights).sum()), rel=1e-14)  # 2e-16 seen
+        assert float(weight) == weights.sum()
+        assert float(smoothed_sums(logits, labels, weights, share=0.0)[0]) == float(
+            cross_entropy_sums(logits, labels, weights)[0]
+        )

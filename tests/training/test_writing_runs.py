@@ -1,0 +1,112 @@
+"""Causal language models and encoder-decoders through train.py: they learn, go on, are scored, and refuse."""
+
+import json
+
+import numpy as np
+import pytest
+
+from errors import InputError
+from tests.training.conftest import WORDS, read_lines
+
+SHORT = ("train.steps=8", "optimizer.warmup_steps=0", "log.every=1", "evaluation.every=8", "checkpoint.every=4")
+CAUSAL = ("task=causal_lm", "model.causal=True", "data.global_tokens=none")
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Texts, and the same words the other way round."""
+    folder, rng = tmp_path_factory.mktemp("pairs"), np.random.default_rng(1)
+    for split, count in (("train", 40), ("validation", 10)):
+        rows = [rng.choice(WORDS[:40], rng.integers(2, 6)).tolist() for _ in range(count)]
+        lines = [json.dumps({"text": " ".join(row), "target": " ".join(row[::-1])}) for row in rows]
+        (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def of(pairs):
+    return (f"data.train={pairs}/train.jsonl", f"data.validation={pairs}/validation.jsonl")
+
+
+def result(directory):
+    return json.loads((directory / "result_validation.json").read_text())
+
+
+@pytest.mark.parametrize("model", ["transformer", "longformer"])
+def test_a_causal_model_learns_and_going_on_is_as_if_it_had_not_stopped(corpus, tmp_path, run, model):
+    flags = (*SHORT, *CAUSAL, f"model.name={model}", "evaluation.stride=16")
+    run(tmp_path / "whole", *flags)
+    run(tmp_path / "apart", *flags)
+    (tmp_path / "apart" / "checkpoints" / "8").rename(tmp_path / "gone")
+    run(tmp_path / "apart", *flags)
+    one, other = ((tmp_path / name / "metrics.jsonl").read_bytes() for name in ("whole", "apart"))
+    assert one == other
+    found = result(tmp_path / "whole")
+    losses = [line["loss"] for line in read_lines(tmp_path / "whole" / "metrics.jsonl") if line["split"] == "train"]
+    assert losses[-1] < losses[0]
+    text = sum(len(path.read_text()) for path in (corpus / "validation").iterdir())
+    assert 0 < found["bits_per_character"] < 20
+    assert found["loss"] > found["bits_per_character"] * np.log(2)  # a token is more than a character
+    assert "bits_per_character" not in read_lines(tmp_path / "whole" / "metrics.jsonl")[0]
+    assert text > 0
+
+
+def test_chunks_of_logits_change_nothing(corpus, tmp_path, run):
+    flags = (*SHORT, *CAUSAL, "model.name=transformer", "train.steps=2", "evaluation.every=2")
+    run(tmp_path / "whole", *flags)
+    run(tmp_path / "parts", *flags, "train.loss_chunk=24")
+    one, other = (result(tmp_path / name)["loss"] for name in ("whole", "parts"))
+    assert one == pytest.approx(other, rel=1e-5)  # 1e-7 seen
+
+
+def test_a_net_that_sees_ahead_is_refused(corpus, tmp_path, run):
+    with pytest.raises(InputError, match=r"set model.causal=True"):
+        run(tmp_path / "run", "task=causal_lm")
+
+
+def test_a_translator_learns_goes_on_and_is_scored(corpus, pairs, tmp_path, run, capfd):
+    flags = (*SHORT, *of(pairs), "data.length_groups=3")
+    run(tmp_path / "whole", *flags, recipe="tiny_writer.py")
+    run(tmp_path / "apart", *flags, recipe="tiny_writer.py")
+    (tmp_path / "apart" / "checkpoints" / "8").rename(tmp_path / "gone")
+    run(tmp_path / "apart", *flags, recipe="tiny_writer.py")
+    one, other = ((tmp_path / name / "metrics.jsonl").read_bytes() for name in ("whole", "apart"))
+    assert one == other
+    losses = [line["loss"] for line in read_lines(tmp_path / "whole" / "metrics.jsonl") if line["split"] == "train"]
+    assert losses[-1] < losses[0]
+    baseline = result(tmp_path / "whole")["baseline"]
+    assert baseline["bleu"] < 100
+    assert baseline["name"] == "unigram; the source as it is"
+    assert "sacrebleu" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("task", ["span_corruption", "denoising"])
+def test_pretraining_restores_what_was_spoilt_and_another_task_starts_from_it(
+    corpus, pairs, tmp_path, run, task, capfd
+):
+    sizes = ("model.vocab_size=500", "train.label_smoothing=0")
+    flags = (*SHORT, f"task={task}", "data.target=", *sizes)
+    run(tmp_path / "before", *flags, recipe="tiny_writer.py")
+    assert result(tmp_path / "before")["perplexity"] < 500
+    flags = (*SHORT, *of(pairs), *sizes, f"init_from={tmp_path / 'before'}")
+    run(tmp_path / "after", *flags, recipe="tiny_writer.py")
+    assert "0 fresh" in (told := capfd.readouterr().out) or "taken" in told
+
+
+WRONG = [
+    (("data.target=",), r"task=translation needs data.target"),
+    (("model.decoder_depth=0",), r"set model.decoder_depth to the layers that write"),
+    (("task=classification", "data.classes=('a','b')"), r"stands on an encoder alone: set model.decoder_depth=0"),
+    (("model.decoder_start=bos",), r"model.decoder_start='bos' is not one of cls, sep, pad"),
+    (("train.label_smoothing=1.0",), r"must lie in \[0, 1\)"),
+    (("train.loss_chunk=8",), r"train.loss_chunk knows no train.label_smoothing"),
+    (("task=span_corruption",), r"has no <extra_id_0>"),
+    (("task=denoising", "masking.mean_span=0.5"), r"masking.mean_span=0.5 must be at least 1 token"),
+    (("checkpoint.best=bleu",), r"checkpoint.best='bleu' is known only where answers are graded"),
+    (("checkpoint.best=blue",), r"checkpoint.best='blue' is not a score of translation: loss, .*bleu"),
+]
+
+
+@pytest.mark.parametrize(("flags", "message"), WRONG, ids=[" ".join(flags) for flags, _ in WRONG])
+def test_what_no_writer_can_do_is_told_in_one_sentence(flags, message, pairs, tmp_path, run):
+    with pytest.raises(InputError, match=message):
+        run(tmp_path / "run", *SHORT, *of(pairs), *flags, recipe="tiny_writer.py")
