@@ -112,11 +112,14 @@ class CrossAttention(Projections):
         return KeyValues(split_heads(self.key(memory), self.heads), split_heads(self.value(memory), self.heads))
 
     def __call__(
-        self, x: Float[Array, "B T D"], read: KeyValues, mask: Bool[Array, "#B 1 S"] | None, key: Array | None = None
+        self, x: Float[Array, "B T D"], read: KeyValues, mask: Bool[Array, "#R 1 S"] | None, key: Array | None = None
     ) -> Float[Array, "B T D"]:
+        """Rows next to each other may share one that was read, as beams do: then R is a part of B."""
+        shared = x.shape
+        x = x.reshape(read.k.shape[0], -1, shared[-1])  # [R B/R*T D]
         q = split_heads(self.query(x), self.heads)
         how = {"mask": mask, "scale": self.scale, "dropout_rate": self.rate, "dropout_key": key}
-        return self.output(join_heads(dot_product_attention(q, read.k, read.v, **how)))
+        return self.output(join_heads(dot_product_attention(q, read.k, read.v, **how))).reshape(shared)
 
     def weights(
         self, x: Float[Array, "B T D"], read: KeyValues, mask: Bool[Array, "#B 1 S"] | None

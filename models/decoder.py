@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 
 from models.attention import CrossAttention, FullView, KeyValues, SelfAttention
 from models.block import Block
+from models.cache import DecoderCache
 from models.config import TransformerConfig
 from models.depth import Ran, fresh_caches, in_order, make_layers, run_layers
 from models.embeddings import Places
@@ -24,13 +25,6 @@ class DecoderView(NamedTuple):
     own: FullView
     memory: Float[Array, "B S D"] | None
     real: Bool[Array, "B 1 S"] | None
-
-
-class DecoderCache(NamedTuple):
-    """Of one layer: what was written, and what was read."""
-
-    own: KeyValues
-    read: KeyValues
 
 
 class DecoderBlock(Block):

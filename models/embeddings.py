@@ -12,7 +12,7 @@ from models.config import TransformerConfig
 from models.layers import INIT, dense, norm
 from ops.distributed import rows_times_matrix
 from ops.dropout import dropout
-from ops.positions import sinusoidal_table
+from ops.positions import sinusoids
 
 
 class Places(nnx.Module):
@@ -59,8 +59,7 @@ class Places(nnx.Module):
             case "learned":
                 return words + self.position(position_ids)
             case "sinusoidal":
-                table = sinusoidal_table(max(cfg.max_positions, words.shape[1]), cfg.table_width)
-                return words + jnp.take(table, position_ids, axis=0, mode="fill")
+                return words + sinusoids(position_ids, cfg.table_width)
         return words
 
 

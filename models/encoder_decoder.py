@@ -6,7 +6,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from models.attention import FullView
-from models.cache import Cache, empty_cache, kept_within, next_view
+from models.cache import Cache, empty_cache, kept_within, next_places, next_view
 from models.config import EncoderDecoderConfig, LongformerConfig
 from models.decoder import Decoder, DecoderView
 from models.embeddings import place_ids
@@ -87,18 +87,21 @@ class EncoderDecoder(nnx.Module):
         self.cfg.decoder.check_length(capacity, what="a text to write")
         read: EncoderOutput = self.encoder(input_ids, attention_mask=attention_mask, **inputs)
         layers = self.decoder.empty_caches(read.last_hidden_state, capacity)
-        return empty_cache(input_ids.shape[0], capacity, layers, read=_real_keys(attention_mask))
+        return empty_cache(input_ids.shape[0], layers, capacity=capacity, read=_real_keys(attention_mask))
 
-    def step(self, tokens: Int[Array, "B T"], cache: Cache) -> tuple[Float[Array, "B T D"], Cache]:
-        """The last hidden states of the next T tokens, and the cache with these. NaN where the cache is full."""
-        cfg, (own, places, seen) = self.cfg.decoder, next_view(tokens, cache, None)
+    def step(
+        self, tokens: Int[Array, "B T"], cache: Cache, *, attention_mask: Int[Array, "B T"] | None = None
+    ) -> tuple[Float[Array, "B T D"], Cache]:
+        """As `Transformer.step`; rows may be more than there are texts that were read, see `Cache.widened`."""
+        cfg, (real, places) = self.cfg.decoder, next_places(tokens, cache, attention_mask)
+        own, seen = next_view(real, cache)
         bias = relative_bias(self.decoder, cache.filled + jnp.arange(tokens.shape[1]), seen.shape[1])
         places = places + cfg.padding_place + 1
         own = own._replace(places=places if cfg.positions == "rotary" else None, bias=bias)
         view = DecoderView(own, None, cache.read)
         wrote = self.decoder(self.encoder.embeddings.word(tokens), places, view, caches=cache.layers)
         x = kept_within(wrote.last_hidden_state, cache)
-        return x, cache._replace(seen=seen, filled=cache.filled + tokens.shape[1], layers=wrote.caches)
+        return x, cache.after(real, wrote.caches, seen)
 
 
 def _real_keys(attention_mask: Int[Array, "B S"] | None) -> Bool[Array, "B 1 S"] | None:

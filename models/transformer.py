@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 
 from errors import InputError
 from models.attention import FullView, KeyValues, SelfAttention
-from models.cache import Cache, empty_cache, kept_within, next_view
+from models.cache import Cache, empty_cache, kept_within, next_places, next_view
 from models.config import TransformerConfig
 from models.depth import fresh_caches, run_layers
 from models.relative import RelativePositions, relative_bias
@@ -57,7 +57,8 @@ class Transformer(Encoder):
             raise InputError("only a causal net is decoded step by step: set causal")
         cfg.check_length(capacity, what="a text to write")
         room = jnp.zeros((batch, capacity, cfg.heads, cfg.head_width), cfg.compute_dtype)
-        return empty_cache(batch, capacity, fresh_caches(self.layers, lambda: KeyValues(room, room), cfg=cfg))
+        layers = fresh_caches(self.layers, lambda: KeyValues(room, room), cfg=cfg)
+        return empty_cache(batch, layers, capacity=capacity)
 
     def step(
         self, tokens: Int[Array, "B T"], cache: Cache, *, attention_mask: Int[Array, "B T"] | None = None
@@ -66,14 +67,15 @@ class Transformer(Encoder):
 
         `attention_mask` is 0 at padding, as it stands before the shorter prompts of a batch; places count real tokens.
         """
-        cfg, (view, places, seen) = self.cfg, next_view(tokens, cache, attention_mask)
+        cfg, (real, places) = self.cfg, next_places(tokens, cache, attention_mask)
+        view, seen = next_view(real, cache)
         if cfg.positions == "rotary":
             view = view._replace(places=places)
         view = view._replace(bias=relative_bias(self, cache.filled + jnp.arange(tokens.shape[1]), seen.shape[1]))
         x = self.embeddings(tokens, places + cfg.padding_place + 1)
         ran = run_layers(self.layers, x, view, None, cfg=cfg, caches=cache.layers)
         x = kept_within(self.finished(ran.x), cache)
-        return x, cache._replace(seen=seen, filled=cache.filled + tokens.shape[1], layers=ran.caches)
+        return x, cache.after(real, ran.caches, seen)
 
 
 def visible_pairs(

@@ -16,6 +16,7 @@ from ops.distributed import context_mesh, global_attention, put_rows, sliding_wi
 from ops.global_tokens import GlobalTokens, member_mask
 from ops.masks import causal_mask, longformer_mask, segment_mask, window_mask
 from ops.positions import rotary
+from ops.rolling_cache import RollingCache, attend_next
 from ops.window import Window
 
 
@@ -65,10 +66,18 @@ class LongformerSelfAttention(Projections):
         self.implementation = cfg.implementation
 
     def __call__(
-        self, x: Float[Array, "B S D"], view: LongformerView, key: Array | None = None, cache: None = None
-    ) -> tuple[Float[Array, "B S D"], None]:
+        self,
+        x: Float[Array, "B S D"],
+        view: LongformerView,
+        key: Array | None = None,
+        cache: RollingCache | None = None,
+    ) -> tuple[Float[Array, "B S D"], RollingCache | None]:
+        """With a cache `x` are the next tokens, none of them global."""
         near_key, far_key = split_key(key, 2)
         q, k, v = self.projected(x, view.places)
+        if cache is not None:
+            seen, cache = attend_next(q, k, v, cache, window=self.window, groups=view.groups)
+            return self.output(join_heads(seen)), cache
         how = {"window": self.window, "dropout_rate": self.rate, "implementation": self.implementation}
         seen = sliding_window_attention(q, k, v, groups=view.groups, tokens=view.tokens, dropout_key=near_key, **how)
         if view.tokens is not None:

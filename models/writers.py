@@ -47,15 +47,20 @@ class CausalLM(nnx.Module):
         return LogitFactors(x, table, jnp.zeros(table.shape[0], jnp.float32))
 
     def start(self, batch: int, capacity: int) -> Cache:
-        """As `Transformer.empty_cache`."""
+        """As `Transformer.empty_cache`, or the Longformer's."""
         return self.encoder.empty_cache(batch, capacity)
 
     def step(
-        self, tokens: Int[Array, "B T"], cache: Cache, *, attention_mask: Int[Array, "B T"] | None = None
-    ) -> tuple[Float[Array, "B T V"], Cache]:
-        """The logits after each of the next T tokens, a prompt or one; as `Transformer.step`."""
+        self,
+        tokens: Int[Array, "B T"],
+        cache: Cache,
+        *,
+        attention_mask: Int[Array, "B T"] | None = None,
+        last: bool = False,
+    ) -> tuple[Float[Array, "B #T V"], Cache]:
+        """The logits after each of the next T tokens, or after the `last` of them alone; as the net's `step`."""
         x, cache = self.encoder.step(tokens, cache, attention_mask=attention_mask)
-        return self.encoder.embeddings.attend(x), cache
+        return self.encoder.embeddings.attend(x[:, -1:] if last else x), cache
 
 
 class TextReader(nnx.Module):
@@ -112,10 +117,17 @@ class Generator(nnx.Module):
         """As `EncoderDecoder.start`."""
         return self.net.start(input_ids, capacity=capacity, **inputs)
 
-    def step(self, tokens: Int[Array, "B T"], cache: Cache) -> tuple[Float[Array, "B T V"], Cache]:
-        """The logits after each of the next T tokens; as `EncoderDecoder.step`."""
-        x, cache = self.net.step(tokens, cache)
-        return self.logits(x), cache
+    def step(
+        self,
+        tokens: Int[Array, "B T"],
+        cache: Cache,
+        *,
+        attention_mask: Int[Array, "B T"] | None = None,
+        last: bool = False,
+    ) -> tuple[Float[Array, "B #T V"], Cache]:
+        """As `CausalLM.step`."""
+        x, cache = self.net.step(tokens, cache, attention_mask=attention_mask)
+        return self.logits(x[:, -1:] if last else x), cache
 
     def logits(self, x: Float[Array, "B T D"]) -> Float[Array, "B T V"]:
         x = x * jnp.asarray(self.factor, x.dtype)

@@ -8,9 +8,14 @@ from jaxtyping import Array, Float, Int
 
 from errors import InputError
 
+STRIDE = 1024  # tokens; a place is so many of these and so many more
 
-def sinusoidal_table(length: int, width: int, *, base: float = 10_000.0) -> Float[Array, "S D"]:
+
+def sinusoids(places: Int[Array, "B S"], width: int, *, base: float = 10_000.0) -> Float[Array, "B S D"]:
     """Sines in the even columns and cosines in the odd ones, wavelengths from 2 pi to `base` * 2 pi. float32.
+
+    Place p has p // 1024 and p % 1024 from two tables made in float64, for in float32 p * rate loses digits past some
+    thousand places; the sine of a sum joins them. Errors stay below 2e-7. NaN beyond place 1024^2 - 1.
 
     Raises:
       InputError: if `width` is odd.
@@ -18,10 +23,15 @@ def sinusoidal_table(length: int, width: int, *, base: float = 10_000.0) -> Floa
     """
     if width % 2:
         raise InputError(f"Sinusoidal positions need an even width, got {width}.")
-    # In float64 on the host: position * rate loses digits in float32 past some thousand positions.
-    angle = np.arange(length)[:, None] / base ** (np.arange(0, width, 2) / width)[None, :]
-    table = np.stack([np.sin(angle), np.cos(angle)], -1).reshape(length, width)
-    return jnp.asarray(table, jnp.float32)
+    rates = base ** (-np.arange(0, width, 2) / width)
+    far, near = (np.arange(STRIDE)[:, None] * step * rates[None, :] for step in (STRIDE, 1))
+    tables = (far, places // STRIDE), (near, places % STRIDE)
+    (far_sin, far_cos), (near_sin, near_cos) = (
+        [jnp.take(jnp.asarray(f(angle), jnp.float32), at, axis=0, mode="fill") for f in (np.sin, np.cos)]
+        for angle, at in tables
+    )
+    pairs = far_sin * near_cos + far_cos * near_sin, far_cos * near_cos - far_sin * near_sin
+    return jnp.stack(pairs, -1).reshape(*places.shape, width)  # [B S D]
 
 
 def rotary(

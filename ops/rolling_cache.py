@@ -1,4 +1,4 @@
-"""One token at a time with a causal window: the keys and values that later tokens can still see, and no others."""
+"""Token after token with a causal window: the keys and values that later tokens can still see, and no others."""
 
 from typing import NamedTuple
 
@@ -71,41 +71,69 @@ def filled_cache(
 
 
 def attend_next(
-    q: Float[Array, "B 1 H K"],
-    k: Float[Array, "B 1 H K"],
-    v: Float[Array, "B 1 H K"],
+    q: Float[Array, "B T H K"],
+    k: Float[Array, "B T H K"],
+    v: Float[Array, "B T H K"],
     cache: RollingCache,
     *,
     window: Window,
-    groups: Int[Array, "B 1"] | None = None,
-) -> tuple[Float[Array, "B 1 H K"], RollingCache]:
-    """What the next token sees, and the cache with it: `sliding_window_attention`'s row at that place.
+    groups: Int[Array, "B T"] | None = None,
+) -> tuple[Float[Array, "B T H K"], RollingCache]:
+    """What the next tokens see, and the cache with them: `sliding_window_attention`'s rows at those places.
 
-    The token is an ordinary one: global tokens come with the prompt (`filled_cache`). `groups` are as in
-    `masks.token_groups`; without them all is one group, number 1.
+    The tokens are ordinary ones: global tokens come with the prompt (`filled_cache`). `groups` are as in
+    `masks.token_groups`; without them all is one group, number 1. Several tokens at once take memory for their scores
+    over the cache and over each other: give a long prompt a part at a time.
     """
-    B, _, H, _ = q.shape
-    C = window.reach + 1
-    groups = jnp.ones((B, 1), jnp.int32) if groups is None else groups
+    groups = jnp.ones(q.shape[:2], jnp.int32) if groups is None else groups.astype(jnp.int32)
+    return (_attend_one if q.shape[1] == 1 else _attend_several)(q, k, v, cache, window, groups)
+
+
+def _attend_one(
+    q: Array, k: Array, v: Array, cache: RollingCache, window: Window, groups: Int[Array, "B 1"]
+) -> tuple[Float[Array, "B 1 H K"], RollingCache]:
+    """In place: the new token takes the slot of one that has left the window."""
+    H, C = q.shape[2], window.reach + 1
     at = cache.place % C
     cache = RollingCache(
         jax.lax.dynamic_update_slice_in_dim(cache.k, k.astype(cache.k.dtype), at, 1),
         jax.lax.dynamic_update_slice_in_dim(cache.v, v.astype(cache.v.dtype), at, 1),
-        jax.lax.dynamic_update_slice_in_dim(cache.groups, groups.astype(jnp.int32), at, 1),
+        jax.lax.dynamic_update_slice_in_dim(cache.groups, groups, at, 1),
         cache.place + 1,
     )
     age = (at - jnp.arange(C)) % C
-    near = jnp.ones((H, cache.k.shape[1]), bool).at[:, :C].set(_near(age, window, H))
+    near = jnp.ones((H, cache.k.shape[1]), bool).at[:, :C].set(_near(age[None], window, H)[:, 0])
     same = (cache.groups == groups) & (groups != 0)
     return dot_product_attention(q, cache.k, cache.v, mask=near[None, :, None] & same[:, None, None]), cache
 
 
-def _near(age: Int[Array, "C"], window: Window, heads: int) -> Bool[Array, "H C"]:
-    rows = [None] * heads
+def _attend_several(
+    q: Array, k: Array, v: Array, cache: RollingCache, window: Window, groups: Int[Array, "B T"]
+) -> tuple[Float[Array, "B T H K"], RollingCache]:
+    """Over the cache as it was, and then over each other: the first of them still see what the last will replace."""
+    T, H, C, G = q.shape[1], q.shape[2], window.reach + 1, cache.k.shape[1] - window.reach - 1
+    keys, values = (jnp.concatenate([old, new.astype(old.dtype)], 1) for old, new in ((cache.k, k), (cache.v, v)))
+    kept = jnp.concatenate([cache.groups, groups], 1)
+    ago = 1 + (cache.place - 1 - jnp.arange(C)) % C  # how long before the first of them the token in each slot came
+    behind = jnp.concatenate([ago, jnp.zeros(G, jnp.int32), -jnp.arange(T)])
+    age = behind[None] + jnp.arange(T)[:, None]  # [T C+G+T]
+    near = _near(age, window, H).at[:, :, C : C + G].set(True)
+    same = (kept[:, None] == groups[:, :, None]) & (groups != 0)[:, :, None]
+    seen = dot_product_attention(q, keys, values, mask=near[None] & same[:, None])
+    last = slice(-min(T, C), None)
+    slots = (cache.place + jnp.arange(T)[last]) % C
+    arrays = ((cache.k, k), (cache.v, v), (cache.groups, groups))
+    taken = (old.at[:, slots].set(new[:, last].astype(old.dtype), unique_indices=True) for old, new in arrays)
+    return seen, RollingCache(*taken, cache.place + T)
+
+
+def _near(age: Int[Array, "T S"], window: Window, heads: int) -> Bool[Array, "H T S"]:
+    """Whether a key that came `age` tokens before a query, after it if below 0, is in the window of each head."""
+    each = [None] * heads
     for width, dilation, alike in windows_of_heads(window, heads):
         for head in alike:
-            rows[head] = (age <= width * dilation) & (age % dilation == 0)
-    return jnp.stack(rows)
+            each[head] = (age >= 0) & (age <= width * dilation) & (age % dilation == 0)
+    return jnp.stack(each)
 
 
 def _refuse(window: Window, heads: int) -> None:

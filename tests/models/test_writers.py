@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from nets import SIZES, config, drawn, small, token_ids
+from nets import QUICK, SIZES, config, drawn, jitted, small, token_ids
 
 from errors import InputError
 from models.config import EncoderDecoderConfig, LongformerConfig, TransformerConfig
@@ -15,6 +15,7 @@ from models.encoder_decoder import EncoderDecoder
 from models.writers import CausalLM, Generator
 
 STEPS = (4, 1, 2, 1)
+LONG = (1, 1_000, 64_000)
 POSITIONS = ["learned", "sinusoidal", "rotary", "relative"]
 
 
@@ -83,6 +84,66 @@ def test_tokens_that_do_not_fit_give_nan_and_not_a_wrong_text():
     assert jnp.isnan(logits).all()
 
 
+def windowed(**changes):
+    changes = {"windows": ((2, 5, 3, 1), 4), "dilations": ((3, 1, 2, 1), 1), "depth": 2, "norm": "pre"} | changes
+    return small("longformer", lambda encoder: CausalLM(encoder, rngs=nnx.Rngs(0)), causal=True, **changes)
+
+
+@pytest.mark.parametrize("changes", [{"scan": True, "windows": (4,), "dilations": (1,)}, {"norm": "post"}], ids=str)
+@pytest.mark.parametrize("positions", POSITIONS[:3])
+def test_a_causal_longformer_writes_step_by_step_as_at_once(positions, changes):
+    model, tokens = windowed(positions=positions, **changes), token_ids(2, 60)
+    mask = jnp.ones((2, 60), jnp.int32).at[1, :7].set(0)  # before the shorter prompt
+    places = jnp.maximum(jnp.cumsum(mask, 1) - 1, 0)
+    want = jitted(model, lambda model: model(tokens, attention_mask=mask, position_ids=places).logits)
+    step, cache, found, first = stepper(model), model.start(2, 60), [], 0
+    for count in (19, *(1,) * 20, 5, 16):
+        at = slice(first, first + count)
+        logits, cache = step(tokens[:, at], cache, mask[:, at])
+        found.append(logits)
+        first += count
+    got = jnp.concatenate(found, 1)
+    print(f"{positions}: {error(got[0], want[0]):.1e}, padded {error(got[1, 7:], want[1, 7:]):.1e}")
+    assert error(got[0], want[0]) < 1e-5  # seen 2e-6
+    assert error(got[1, 7:], want[1, 7:]) < 1e-5
+
+
+def stepper(model):
+    graph, state = nnx.split(model)
+    step = jax.jit(
+        lambda state, tokens, cache, mask: nnx.merge(graph, state).step(tokens, cache, attention_mask=mask),
+        compiler_options=QUICK,
+    )
+    return lambda tokens, cache, mask=None: step(state, tokens, cache, mask)
+
+
+def test_a_long_prompt_is_taken_in_by_parts():
+    model, tokens = windowed(positions="rotary"), token_ids(2, 1101)
+    mask = jnp.ones((2, 1101), jnp.int32).at[1, :600].set(0)
+    places = jnp.maximum(jnp.cumsum(mask, 1) - 1, 0)
+    want = jitted(model, lambda model: model(tokens, attention_mask=mask, position_ids=places).logits)
+    got, cache = stepper(model)(tokens[:, :1100], model.start(2, 1200), mask[:, :1100])
+    more, _ = stepper(model)(tokens[:, 1100:], cache)
+    got = jnp.concatenate([got, more], 1)
+    print(f"{error(got[0], want[0]):.1e} {error(got[1, 600:], want[1, 600:]):.1e}")
+    assert error(got[0], want[0]) < 1e-5  # seen 3e-6
+    assert error(got[1, 600:], want[1, 600:]) < 1e-5
+
+
+def test_a_longformers_cache_is_of_one_size_whatever_is_written():
+    sizes = {
+        jax.tree.reduce(lambda n, leaf: n + leaf.nbytes, windowed(positions="rotary").start(2, n), 0) for n in LONG
+    }
+    assert len(sizes) == 1
+
+
+def test_sinusoids_reach_past_the_places_of_a_table():
+    model, tokens = causal(positions="sinusoidal"), token_ids(1, 90)
+    assert model.encoder.cfg.max_positions < 90
+    got, _ = stepper(model)(tokens, model.start(1, 90))
+    assert error(got, jitted(model, lambda model: model(tokens).logits)) < 1e-5
+
+
 def test_what_cannot_write_is_refused():
     with pytest.raises(InputError, match="a language model that writes is causal"):
         CausalLM(small("transformer"), rngs=nnx.Rngs(0))
@@ -90,6 +151,10 @@ def test_what_cannot_write_is_refused():
         causal().start(1, 65)
     with pytest.raises(InputError, match="only a causal net is decoded"):
         small("transformer").empty_cache(1, 8)
+    with pytest.raises(InputError, match="only a causal net is decoded"):
+        small("longformer").empty_cache(1, 8)
+    with pytest.raises(InputError, match="a text to write of 65 tokens is longer than the 64 places"):
+        windowed().start(1, 65)
     with pytest.raises(InputError, match="a text to write of 65 tokens"):
         generator().start(token_ids(1, 4), capacity=65)
     with pytest.raises(InputError, match="a decoder is causal"):

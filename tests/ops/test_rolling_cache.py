@@ -58,6 +58,25 @@ def test_tokens_one_by_one_see_what_the_full_pass_sees(window, prompt):
     assert worst < 1e-13  # measured 7e-16
 
 
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+def test_several_tokens_at_once_see_what_the_full_pass_sees(window):
+    groups = jnp.asarray(np.sort(np.random.default_rng(1).integers(0, 3, (B, S))).astype(np.int32))
+    is_global = jnp.zeros((B, S), bool).at[:, :2].set(True)
+    with jax.enable_x64(True):
+        q, k, v = draws()
+        want = sliding_window_attention(q, k, v, window=window, groups=groups, tokens=find_global_tokens(is_global, 3))
+        first = find_global_tokens(is_global[:, :5], 3)
+        cache = filled_cache(k[:, :5], v[:, :5], window=window, groups=groups[:, :5], tokens=first)
+        at, worst = 5, 0.0
+        for count in (2, 13, 1, 2):
+            new = slice(at, at + count)
+            out, cache = attend_next(q[:, new], k[:, new], v[:, new], cache, window=window, groups=groups[:, new])
+            worst, at = max(worst, float(jnp.abs(out - want[:, new]).max())), at + count
+        assert at == S
+    print("error", worst)
+    assert worst < 1e-13  # measured 9e-16
+
+
 def test_the_cache_holds_a_window_and_no_more():
     assert empty_cache(1, 2, 4, window=Window((2, 3), dilation=(3, 1), causal=True)).k.shape == (1, 7, 2, 4)
 
