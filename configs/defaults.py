@@ -26,6 +26,7 @@ def get_config() -> ConfigDict:
     config.train = _train()
     config.evaluation = _evaluation()
     config.prediction = _prediction()
+    config.decoding = _decoding()
     config.checkpoint = _checkpoint()
     config.mesh = _mesh()
     config.cluster = _cluster()
@@ -184,8 +185,28 @@ def _prediction() -> ConfigDict:
     prediction.split = "test"  # split that mode=predict answers: train | validation | test
     prediction.output = ""  # JSON-lines file to write; "" = predictions.jsonl in the work directory
     prediction.top = 5  # answers given for each blank (masked_lm)
+    prediction.prompts = ()  # texts that are gone on with at the end of causal_lm training for a person to read
     prediction.blanks = ()  # texts with <mask> in them, filled in at the end of masked_lm training for a person to read
     return prediction
+
+
+def _decoding() -> ConfigDict:
+    """The names and meanings are transformers' own."""
+    decoding = ConfigDict()
+    decoding.max_new_tokens = 0  # most tokens that are written; 0 = as many as the task has room for
+    decoding.min_new_tokens = 0  # a text does not end before
+    decoding.do_sample = False  # tokens are drawn; else the likeliest is taken, or searched for by beams
+    decoding.temperature = 1.0  # logits are divided by it (do_sample)
+    decoding.top_k = 0  # so many likeliest tokens may come; 0 = all (do_sample)
+    decoding.top_p = 1.0  # the fewest that together have this probability may (do_sample)
+    decoding.min_p = 0.0  # those at least so many times as likely as the likeliest may (do_sample)
+    decoding.num_beams = 1  # texts followed at a time; 1 = no search
+    decoding.length_penalty = 1.0  # a sum of log probabilities is divided by its length to this power (num_beams > 1)
+    decoding.early_stopping = "no"  # the search ends when nothing running is better (no), at once (yes), or never could
+    decoding.num_return_sequences = 1  # texts for each, of the best beams or drawn
+    decoding.repetition_penalty = 1.0  # above 1: what stands in the text becomes less likely
+    decoding.no_repeat_ngram_size = 0  # no run of so many tokens comes twice; 0 = may
+    return decoding
 
 
 def _checkpoint() -> ConfigDict:

@@ -10,8 +10,13 @@ from errors import InputError
 from models.config import EncoderDecoderConfig, TransformerConfig
 from models.encoder_decoder import EncoderDecoder
 
-OF_DECODER = ("depth", "heads", "mlp_width", "max_positions")
-"""Sizes of which a decoder may have its own: `decoder_depth` and so on; 0 is as the encoder's, but for the depth."""
+OF_DECODER = {
+    "depth": "decoder_depth",
+    "heads": "decoder_heads",
+    "mlp_width": "decoder_mlp_width",
+    "max_positions": "decoder_max_positions",
+}
+"""Sizes of which a decoder may have its own, by their names in a recipe; 0 is the encoder's, but for the depth."""
 
 Sizes = TransformerConfig | EncoderDecoderConfig
 
@@ -25,7 +30,7 @@ def net_sizes(values: Mapping[str, Any], kind: type[TransformerConfig]) -> Sizes
     encoder = _taken(values, kind)
     if not values["decoder_depth"]:
         return encoder
-    own = {name: values[f"decoder_{name}"] or values[name] for name in OF_DECODER}
+    own = {name: values[key] or values[name] for name, key in OF_DECODER.items()}
     decoder = _taken(values | own | {"causal": True, "token_types": 0, "layer_order": ()}, TransformerConfig)
     return EncoderDecoderConfig(encoder=encoder, decoder=decoder)
 

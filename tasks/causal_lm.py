@@ -2,21 +2,23 @@
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
 from data.loader import stack
+from data.prompts import left_padded_prompts
 from data.stream import SlidingRows, TokenStream, TrainingRows, token_stream
 from data.unigram import unigram_nats
+from decoding import Settings, generate
 from errors import InputError
 from metrics import perplexity
 from ops.losses import chunked_sums, correct_sums, cross_entropy_sums
+from tasks.decoding_settings import decoding_settings
 from tasks.examples import ExampleTask
 from tasks.task import Answer, Batch, Totals
 from tasks.texts import read_split
@@ -39,6 +41,7 @@ class CausalLM(ExampleTask):
             raise InputError("data.mixture draws rows for masked_lm; causal_lm takes all of data.train")
         if self.config.train.loss_chunk < 0:
             raise InputError(f"train.loss_chunk={self.config.train.loss_chunk} must be at least 0")
+        _ = self.settings  # refuses what they cannot be now
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -52,7 +55,8 @@ class CausalLM(ExampleTask):
     @property
     def columns(self) -> tuple[str, ...]:
         seen = () if self.config.data.cross_documents else ("segment_ids",)
-        return ("input_ids", *seen, "labels", "label_weights", *(f"label_{name}" for name in SUMS))
+        own = ("input_ids", "attention_mask", "index")
+        return (*own, *seen, "labels", "label_weights", *(f"label_{name}" for name in SUMS))
 
     @property
     def predicted(self) -> int:
@@ -101,13 +105,41 @@ class CausalLM(ExampleTask):
         return scores | _per_text(nats * weight, float(stream.characters.sum()), float(stream.words.sum()))
 
     def answers(self, model: nnx.Module, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-        inputs = {name: batch[name] for name in ("input_ids", "segment_ids") if name in batch}
-        logits = model(**inputs).logits
-        chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), batch["labels"][..., None], axis=-1)[..., 0]
-        return {"log_probabilities": chosen}
+        """How each prompt, padded on its left, goes on."""
+        settings = self.settings
+        key = jax.random.key(self.config.seed) if settings.do_sample else None
+        how = {"attention_mask": batch["attention_mask"], "key": key, "row_ids": batch["index"]}
+        return generate(model, batch["input_ids"], settings, **how)._asdict()
 
     def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
-        raise InputError("mode=predict of causal_lm is not there yet; mode=evaluate scores a text")
+        """Each text of a split, gone on with."""
+        records = read_split(self.config.data, split, fields=(self.config.data.text,))
+        prompts = [record.values[self.config.data.text] for record in records]
+        for record, texts in zip(records, self._continued(answer, prompts, [r.origin for r in records]), strict=True):
+            yield {"origin": record.origin, "text": texts[0]} | ({"others": texts[1:]} if texts[1:] else {})
+
+    def samples(self, answer: Answer) -> list[str]:
+        prompts = self.config.prediction.prompts
+        found = self._continued(answer, prompts, ["prediction.prompts"] * len(prompts))
+        return [f"{prompt!r}\n      {texts[0]!r}" for prompt, texts in zip(prompts, found, strict=True)]
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Half a row is room for the prompt where nothing says how much is to be written."""
+        length = self.config.data.length
+        longest = length - 1 if self.config.decoding.max_new_tokens else length // 2
+        return decoding_settings(self.config, self.tokenizer, longest=longest)
+
+    def _continued(self, answer: Answer, prompts: Sequence[str], origins: Sequence[str]) -> Iterator[list[str]]:
+        room, size = self.config.data.length - self.settings.max_new_tokens, self.config.evaluation.batch_size
+        rows = left_padded_prompts(prompts, origins, self.tokenizer, room=room)
+        for begin in range(0, len(prompts), size):
+            chosen = np.minimum(np.arange(begin, begin + size), len(prompts) - 1)  # the last fills the last batch
+            found = answer({name: array[chosen] for name, array in rows.items()})
+            for row in range(min(size, len(prompts) - begin)):
+                ends = found["lengths"][row]
+                texts = zip(found["tokens"][row], ends, strict=True)
+                yield [self.tokenizer.decode(ids[:end].tolist()) for ids, end in texts]
 
     @cache  # noqa: B019  (a task lives as long as its process)
     def _stream(self, split: str) -> TokenStream:

@@ -80,7 +80,8 @@ class ExampleTask:
         Where `labelled`, at most `evaluation.batches` of them: for scores, not for predictions.
         """
         limit = self.config.evaluation.batches if labelled else 0
-        for number, batch in enumerate(self._passed_over(self.examples(split, labelled=labelled), Share())):
+        examples = self.examples(split) if labelled else self.examples(split, labelled=False)
+        for number, batch in enumerate(self._passed_over(examples, Share())):
             if limit and number == limit:
                 return
             yield batch, answer(batch)

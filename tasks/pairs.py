@@ -1,14 +1,20 @@
 """What tasks share whose examples are pairs of texts: one to read, one to write."""
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, cached_property
 from typing import Any
 
+import jax
 import numpy as np
+from flax import nnx
 
 from data.pairs import PairExamples, pair_examples
+from decoding import Settings, generate
 from errors import InputError
 from metrics import perplexity
+from tasks.decoding_settings import decoding_settings
+from tasks.inputs import encoder_inputs
+from tasks.task import Answer
 from tasks.texts import read_split
 from tasks.writing import Writing, digest
 
@@ -20,6 +26,7 @@ class Pairs(Writing):
         if not self.config.data.target:
             raise InputError(f"task={self.config.task} needs data.target, the field that holds the text to write")
         super().__post_init__()
+        _ = self.settings  # refuses what they cannot be now
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -41,6 +48,50 @@ class Pairs(Writing):
         )
         print(f"{split}: {examples}", flush=True)
         return examples
+
+    def answers(self, model: nnx.Module, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        key = jax.random.key(self.config.seed) if self.settings.do_sample else None
+        how = encoder_inputs(batch) | {"key": key, "row_ids": batch["index"]}
+        return generate(model, batch["input_ids"], self.settings, **how)._asdict()
+
+    def graded(self, answer: Answer, split: str) -> dict[str, float]:
+        written = [
+            self._text(found, row)
+            for batch, found in self.answered(answer, split)
+            for row in np.flatnonzero(batch["example_weights"])
+        ]
+        return self.graded_texts(written, self._right(split)[: len(written)])
+
+    def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
+        origins = self.examples(split, labelled=False).origins
+        for batch, found in self.answered(answer, split, labelled=False):
+            for row in np.flatnonzero(batch["example_weights"]):
+                texts = [self._text(found, row, number) for number in range(found["tokens"].shape[1])]
+                scores = [round(float(score), 4) for score in found["scores"][row]]
+                yield {"origin": origins[batch["index"][row]], "text": texts[0], "score": scores[0]} | (
+                    {"others": [{"text": t, "score": s} for t, s in zip(texts[1:], scores[1:], strict=True)]}
+                    if len(texts) > 1
+                    else {}
+                )
+
+    def written(self, predictions: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        """A line for each text, line breaks in it made spaces: what scorers of plain files read."""
+        return {".txt": "".join(" ".join(line["text"].split("\n")) + "\n" for line in predictions)}
+
+    @cached_property
+    def settings(self) -> Settings:
+        first = self.form.before_target(self.tokenizer)
+        return decoding_settings(
+            self.config,
+            self.tokenizer,
+            longest=self.config.data.target_length,
+            start=self.form.start_id(self.tokenizer),
+            first=first[0] if first else None,
+        )
+
+    def _text(self, found: Mapping[str, np.ndarray], row: int, number: int = 0) -> str:
+        ids = found["tokens"][row, number, : found["lengths"][row, number]]
+        return self.tokenizer.decode(ids.tolist()).strip()
 
     def texts(self, split: str, field: str) -> list[str]:
         """Those of a field, as they stand in the files."""

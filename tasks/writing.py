@@ -46,7 +46,7 @@ class Writing(ExampleTask):
     @property
     def columns(self) -> tuple[str, ...]:
         read = ("input_ids", "attention_mask", "global_attention_mask")
-        return (*read, "decoder_input_ids", "labels", "label_weights")
+        return (*read, "decoder_input_ids", "labels", "label_weights", "index")
 
     @property
     def predicted(self) -> int:

@@ -12,6 +12,7 @@ from configs import command_line, defaults
 from configs.argument import parse_argument
 from errors import InputError
 from models import HEADS, MODELS
+from models.build import OF_DECODER, builder
 from train import model_sizes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,7 +22,16 @@ RECIPES = [
     *(f"configs/pretrain.py:{size},model={model}" for size in ("tiny", "small", "base", "large") for model in MODELS),
     "configs/finetune.py",
     "configs/finetune.py:base,model=longformer,length=4096",
+    *(f"configs/characters.py:{size},stage={stage}" for size in ("tiny", "small", "base") for stage in (0, 1, 5)),
+    *(f"configs/translate.py:{size}" for size in ("tiny", "base", "big")),
+    *(
+        f"configs/denoise.py:{size},objective={o}"
+        for size in ("tiny", "base")
+        for o in ("denoising", "span_corruption")
+    ),
+    *(f"configs/summarise.py:{argument}" for argument in ("tiny", "small,model=longformer,length=8192", "led")),
 ]
+OPTIONS = {"classification": {"classes": 2, "dropout_rate": 0.1}}
 
 
 def parse(*flags: str) -> ConfigDict:
@@ -51,11 +61,11 @@ def test_every_recipe_file_is_tried():
 def test_a_recipe_loads_and_builds(recipe):
     config = parse(f"--config={recipe}")
     net_config, net = MODELS[config.model.name]
-    sizes = model_sizes(config, net_config)
-    head = {"classes": 2, "dropout_rate": 0.1} if config.task == "classification" else {}
-    model = nnx.eval_shape(lambda: HEADS[config.task](net(sizes, rngs=nnx.Rngs(0)), rngs=nnx.Rngs(0), **head))
-    assert nnx.state(model)
     assert set(leaves(config)) == set(leaves(defaults.get_config()))
+    if config.model.from_init:  # whose net is another's
+        return
+    build = builder(model_sizes(config, net_config), net, HEADS[config.task], **OPTIONS.get(config.task, {}))
+    assert nnx.state(nnx.eval_shape(lambda: build(nnx.Rngs(0))))
     assert config.data.length <= config.model.max_positions
     assert config.optimizer.warmup_steps < config.train.steps
 
@@ -67,6 +77,7 @@ def test_every_key_is_read_by_some_code():
         *(ROOT / "tasks").glob("*.py"),
         *(ROOT / "training").glob("*.py"),
         ROOT / "models/config.py",
+        ROOT / "decoding/settings.py",
     ]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute):
@@ -74,6 +85,7 @@ def test_every_key_is_read_by_some_code():
             elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
                 read.add(node.target.id)  # a field of a model's sizes, which train.py reads by name
     read |= set(mesh_axes.ALL)  # which training/mesh.py reads by name
+    read |= set(OF_DECODER.values())  # likewise models/build.py
     splits = {"train", "validation", "test"}  # read as settings[split]
     assert not [key for key in leaves(defaults.get_config()) if key.split(".")[-1] not in read | splits]
 

@@ -169,3 +169,57 @@ def test_transformers_reads_what_was_exported_and_answers_the_same(trained):
     error = np.abs(got - want)[real].max() / want[real].std()
     print(f"{error:.1e}")
     assert error < 1e-4
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """Random weights of encoder-decoders as transformers saves them, a tokenizer of this project beside them."""
+    transformers = pytest.importorskip("transformers")
+    sizes = {"vocab_size": 300, "d_model": 16}
+    halves = {f"{half}_{name}": 2 for half in ("encoder", "decoder") for name in ("layers", "attention_heads")}
+    halves |= {"encoder_ffn_dim": 24, "decoder_ffn_dim": 32}
+    led = {"max_encoder_position_embeddings": 64, "max_decoder_position_embeddings": 40, "attention_window": 8}
+    t5 = {"d_kv": 8, "d_ff": 24, "num_layers": 1, "num_decoder_layers": 2, "num_heads": 2, "decoder_start_token_id": 1}
+    ids = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
+    made = {
+        "bart": transformers.BartConfig(**sizes, **halves, **ids, max_position_embeddings=40),
+        "led": transformers.LEDConfig(**sizes, **halves, **ids, **led),
+        "t5": transformers.T5Config(**sizes, **t5, pad_token_id=1, eos_token_id=2),
+    }
+    folder = tmp_path_factory.mktemp("published")
+    for name, config in made.items():
+        transformers.AutoModelForSeq2SeqLM.from_config(config).save_pretrained(folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("family", ["bart", "led", "t5"])
+def test_a_published_encoder_decoder_is_trained_on_written_with_and_given_back(
+    family, published, corpus, tmp_path, run, capsys
+):
+    run(tmp_path / "vocabulary", *STEPS, "tokenizer.vocab_size=300", "train.steps=1", "optimizer.warmup_steps=0")
+    (published / family / "tokenizer.json").write_bytes(
+        (tmp_path / "vocabulary" / "tokenizer" / "tokenizer.json").read_bytes()
+    )
+    flags = (
+        *STEPS[:4],
+        "data.length=24",
+        "data.target_length=24",
+        f"init_from={published / family}",
+        "data.buckets=()",
+    )
+    flags += ("model.from_init=True", "data.target=text", f"data.train={corpus}/labelled_train.jsonl")
+    flags += (f"data.validation={corpus}/labelled_validation.jsonl", "train.label_smoothing=0", "log.every=1")
+    run(tmp_path / "run", *flags, recipe="tiny_writer.py")
+    told = capsys.readouterr().out
+    assert "fresh here" not in told
+    losses = [line["loss"] for line in read_lines(tmp_path / "run" / "metrics.jsonl") if line["split"] == "train"]
+    assert losses[-1] < losses[0]
+    run(tmp_path / "run", *flags, "mode=export", recipe="tiny_writer.py")
+    back = pretrained.load(tmp_path / "run" / "exported")
+    assert type(back).__name__ == "Generator"
+    more = (f"data.test={corpus}/labelled_test.jsonl", "mode=predict", "decoding.num_beams=2")
+    run(tmp_path / "run", *flags, *more, "decoding.num_return_sequences=2", recipe="tiny_writer.py")
+    lines = read_lines(tmp_path / "run" / "predictions.jsonl")
+    assert len(lines) == 8
+    assert all(line["score"] >= line["others"][0]["score"] for line in lines)
+    assert len((tmp_path / "run" / "predictions.txt").read_text().split("\n")) == 9
