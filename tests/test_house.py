@@ -20,6 +20,7 @@ ALLOWED = {
     "tasks": {"errors", "ops", "data", "metrics", "decoding"},
     "training": {"errors", "configs.defaults", "layer_stacks", "mesh_axes", "skeleton", "tasks.task"},
     "configs": {"errors"},
+    "harness": {"errors", "data", "decoding", "models", "pretrained", "skeleton", "training"},
     "train": {"errors", "configs", "models", "pretrained", "skeleton", "tasks", "training"},
 }
 FLOORS = [name for name in ALLOWED if (ROOT / name).is_dir()]

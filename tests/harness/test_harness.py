@@ -1,0 +1,147 @@
+"""The harness gives a model of this project the scores that it gives the same weights in transformers."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from data.tokenizer import Tokenizer
+from errors import InputError
+
+pytest.importorskip("lm_eval")
+pytest.importorskip("transformers")
+pytestmark = pytest.mark.filterwarnings("ignore")  # what the harness and its packages warn about is not ours
+
+TASKS = {
+    "choices": {
+        "output_type": "multiple_choice",
+        "doc_to_text": "{{question}}",
+        "doc_to_target": "{{answer}}",
+        "doc_to_choice": "{{choices}}",
+        "metric_list": [{"metric": "acc"}, {"metric": "acc_norm"}],
+    },
+    "rolling": {
+        "output_type": "loglikelihood_rolling",
+        "doc_to_text": "",
+        "doc_to_target": "{{text}}",
+        "metric_list": [{"metric": "word_perplexity"}, {"metric": "bits_per_byte"}],
+    },
+    "writing": {
+        "output_type": "generate_until",
+        "doc_to_text": "{{question}}",
+        "doc_to_target": "{{written}}",
+        "generation_kwargs": {"until": ["q"], "max_gen_toks": 12},
+        "metric_list": [{"metric": "exact_match"}],
+    },
+}
+WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "saw", "one", "dog", "run", "past", "it", "by", "the", "sea"]
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory):
+    """Three local tasks; a text is longer than a row, a question too, and one is empty."""
+    folder, rng = tmp_path_factory.mktemp("tasks"), np.random.default_rng(0)
+
+    def words(count):
+        return " ".join(rng.choice(WORDS, count))
+
+    lines = []
+    for number in range(12):
+        question = words([3, 40, 9][number % 3]) + ("" if number % 2 else " ")
+        choices = [words(int(rng.integers(1, 5))) for _ in range(3)]
+        lines.append(
+            {"question": question, "choices": choices, "answer": number % 3, "text": words(int(rng.integers(1, 60)))}
+        )
+        lines[-1]["written"] = ""
+    (folder / "lines.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+    for name, task in TASKS.items():
+        data = {"data_files": {"test": str(folder / "lines.jsonl")}}
+        whole = {"task": name, "dataset_path": "json", "dataset_kwargs": data, "test_split": "test", "num_fewshot": 0}
+        (folder / f"{name}.yaml").write_text(json.dumps(whole | task))  # JSON is YAML
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A GPT-2 of random weights, large enough that its answers differ, with a tokenizer of this project."""
+    import transformers
+
+    folder = tmp_path_factory.mktemp("gpt2")
+    tokenizer = Tokenizer.train("byte_bpe", [" ".join(WORDS)] * 3, vocab_size=300)
+    tokenizer.save(folder)
+    size = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 48, "vocab_size": tokenizer.vocab_size}
+    ends = {"bos_token_id": tokenizer.sep_id, "eos_token_id": tokenizer.sep_id}
+    model = transformers.GPT2LMHeadModel(transformers.GPT2Config(**size, **ends, initializer_range=0.2))
+    model.save_pretrained(folder)
+    return folder
+
+
+def scored(model, tasks):
+    import lm_eval
+    from lm_eval.tasks import TaskManager
+
+    from harness.language_model import told
+
+    manager = TaskManager(include_path=str(tasks), include_defaults=False)
+    found = lm_eval.simple_evaluate(model=model, tasks=list(TASKS), task_manager=manager, bootstrap_iters=0)
+    return told(found["results"]), found["samples"]
+
+
+def test_scores_and_texts_are_those_of_the_same_weights_in_transformers(exported, tasks, monkeypatch):
+    import transformers
+    from lm_eval.models.huggingface import HFLM
+
+    from harness.language_model import LanguageModel
+    from harness.loaded import load
+
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    ours, our_samples = scored(LanguageModel(load(exported), batch_size=4), tasks)
+    words = transformers.PreTrainedTokenizerFast(
+        tokenizer_file=str(exported / "tokenizer.json"), eos_token="</s>", bos_token="</s>", pad_token="<pad>"
+    )
+    model = transformers.GPT2LMHeadModel.from_pretrained(exported).eval()
+    theirs, their_samples = scored(HFLM(pretrained=model, tokenizer=words, batch_size=4, device="cpu"), tasks)
+    assert ours.keys() == theirs.keys() == TASKS.keys()
+    for task, scores in theirs.items():
+        for name, value in scores.items():
+            assert ours[task][name] == pytest.approx(value, rel=1e-5), (task, name)  # 4e-7 seen
+    for task in TASKS:
+        for one, other in zip(our_samples[task], their_samples[task], strict=True):
+            mine, their = (
+                np.ravel([r[0] if isinstance(r, list | tuple) else r for r in s["resps"]]) for s in (one, other)
+            )
+            if task == "writing":
+                assert mine.tolist() == their.tolist()
+            else:
+                assert len(set(np.round(mine.astype(float), 3))) > (task == "choices")
+                assert mine.astype(float) == pytest.approx(their.astype(float), rel=1e-5)
+
+
+def test_a_run_is_scored_from_the_command_line(exported, tasks, tmp_path, monkeypatch, capsys):
+    from harness.__main__ import main
+
+    where = tmp_path / "scores.json"
+    argv = ["harness", str(exported), "--tasks=choices", f"--include={tasks}", "--limit=4", f"--output={where}"]
+    monkeypatch.setattr(sys, "argv", argv)
+    main()
+    found = json.loads(where.read_text())
+    assert 0 <= found["choices"]["acc,none"] <= 1
+    assert json.loads(capsys.readouterr().out[-len(where.read_text()) :]) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("choises", "there is no task 'choises'"), (None, "is no work directory")],
+)
+def test_what_cannot_be_scored_is_told_in_one_sentence(name, message, exported, tasks, tmp_path):
+    import argparse
+
+    from harness.__main__ import run
+
+    given = argparse.Namespace(
+        directory=exported if name else tmp_path, tasks=name or "choices", include=tasks, shots=None, limit=1
+    )
+    given.batch_size, given.output = 4, None
+    with pytest.raises(InputError, match=message):
+        run(given)
