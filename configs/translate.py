@@ -45,4 +45,5 @@ def get_config(argument: str = ""):
     config.train.update(steps=steps, batch_size=pairs, label_smoothing=0.1)
     config.evaluation.update(every=max(1, steps // 20), batch_size=64)
     config.checkpoint.update(every=max(1, steps // 20), best="perplexity")
+    config.decoding.update(num_beams=4, length_penalty=0.6 if chosen.size != "tiny" else 1.0)
     return config

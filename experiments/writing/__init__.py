@@ -1,0 +1,1 @@
+"""What does a small encoder-decoder reach that translates or summarises, from random weights and its own text?"""
