@@ -66,6 +66,15 @@ class Tokenizer:
         """Write `tokenizer.json` into `directory`, whole or not at all, and return its path."""
         return tokenizer_files.save(self._backend, Path(directory))
 
+    def described(self, *, first: int) -> dict[str, str]:
+        """tokenizer_config.json for transformers: the special tokens by their roles; `first` stands before a text."""
+        found = {
+            role: next((n for n in names if self._backend.token_to_id(n) is not None), "")
+            for role, names in ROLES.items()
+        }
+        found |= {"bos": self.token(first), "eos": found["sep"]}
+        return {f"{role}_token": name for role, name in found.items() if name}
+
     def encode(self, text: str, *, specials: bool = False) -> Int[np.ndarray, " n"]:
         """Ids of `text`, int32, with no special tokens around them."""
         if not specials:

@@ -138,4 +138,6 @@ def export(run: Run, params: dict[str, jax.Array], save: Callable[..., None]) ->
     classes = run.config.data.classes if "classes" in run.task.head else ()
     save(run.skeleton.join(params), place, pad_token_id=tokenizer.pad_id, classes=classes)
     tokenizer.save(place)
+    first = tokenizer.sep_id if run.config.model.causal else tokenizer.cls_id  # what a task puts before a text
+    write_json(place / "tokenizer_config.json", tokenizer.described(first=first))
     print(f"{place}: config.json, model.safetensors and tokenizer.json; transformers' from_pretrained reads it")

@@ -1,1 +1,1 @@
-"""What does a small encoder-decoder reach that translates or summarises, from random weights and its own text?"""
+"""How well small encoder-decoders translate and summarise, from random weights and the texts at hand alone."""

@@ -2,7 +2,7 @@
 
 python -m experiments.writing.prepare qmsum/train.jsonl.gz qmsum/val.jsonl.gz qmsum/test.jsonl.gz --to=runs/data/qmsum
 
-QMSum (Zhong et al. 2021): one line for each question about a meeting, {"query", "meeting", "answer"}, the questions about
+QMSum (Zhong et al. 2021): a line for each question about a meeting, {"query", "meeting", "answer"}, the questions about
 the whole meeting and those about parts of it; a meeting is its turns, "speaker: what was said", a line each.
 """
 

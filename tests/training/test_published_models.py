@@ -160,7 +160,9 @@ def test_transformers_reads_what_was_exported_and_answers_the_same(trained):
     theirs, told = transformers.AutoModelForMaskedLM.from_pretrained(exported, output_loading_info=True)
     assert not any(told.values()), told
     tokenizer = transformers.AutoTokenizer.from_pretrained(exported)
+    assert (tokenizer.pad_token, tokenizer.mask_token, tokenizer.eos_token) == ("<pad>", "<mask>", "</s>")
     given = tokenizer(["ban bal dor.", "fin"], padding=True, return_tensors="np")
+    assert given["input_ids"][0][0] == tokenizer.cls_token_id
     model = pretrained.load(exported)
     with torch.no_grad():
         want = theirs.eval()(**{name: torch.from_numpy(array) for name, array in given.items()}).logits.numpy()
@@ -169,6 +171,31 @@ def test_transformers_reads_what_was_exported_and_answers_the_same(trained):
     error = np.abs(got - want)[real].max() / want[real].std()
     print(f"{error:.1e}")
     assert error < 1e-4
+
+
+@pytest.mark.parity
+def test_transformers_writes_with_an_exported_language_model_as_it_does_here(tmp_path, run, corpus):
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    flags = (
+        "task=causal_lm",
+        "model.name=transformer",
+        "model.causal=True",
+        "model.norm=pre",
+        "model.max_positions=32",
+    )
+    flags += ("model.activation=gelu_tanh", "train.steps=4", "optimizer.warmup_steps=1", "evaluation.every=4")
+    flags += ("prediction.prompts=('ban','')", "prediction.blanks=()", "optimizer.learning_rate=0.03")
+    run(tmp_path / "run", *flags)
+    run(tmp_path / "run", *flags, "mode=export")
+    run(tmp_path / "run", *flags, "mode=predict", f"data.test={corpus}/blanks.jsonl", "decoding.max_new_tokens=8")
+    text = read_lines(tmp_path / "run" / "predictions.jsonl")[0]["text"]
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "run" / "exported")
+    model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "exported").eval()
+    prompt = tokenizer("ban <mask> dor.", split_special_tokens=True).input_ids
+    ids = torch.tensor([[tokenizer.bos_token_id, *prompt]])
+    with torch.no_grad():
+        written = model.generate(ids, max_new_tokens=8, do_sample=False, eos_token_id=tokenizer.eos_token_id)
+    assert tokenizer.decode(written[0, ids.shape[1] :], skip_special_tokens=True) == text
 
 
 @pytest.fixture(scope="module")
