@@ -1,4 +1,4 @@
-"""Local files into records: .txt, .jsonl, .csv, .tsv, also gzipped. Every record is kept or the file is refused."""
+"""Local files into records: .txt, .jsonl, .csv, .tsv, .conll, also .gz. Every record is kept or the file is refused."""
 
 import csv
 import glob
@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.conll import read_conll
 from errors import InputError
 
 DOCUMENTS = ("file", "paragraph", "line")
-SUFFIXES = (".txt", ".jsonl", ".csv", ".tsv")
+SUFFIXES = (".txt", ".jsonl", ".csv", ".tsv", ".conll")
 # The csv module stops at 131072 characters a field, which a long document exceeds.
 LARGEST_FIELD = 1 << 28
 _BLANK_LINES = re.compile(r"\n[ \t]*\n\s*")
@@ -39,6 +40,7 @@ def read_records(
     - .jsonl: one object per line; blank lines are no records.
     - .csv, .tsv: the first line names the columns, unless `columns` does. A .csv quotes as RFC 4180; a .tsv does not
       quote at all.
+    - .conll: one record a sentence, its words with their predicates and roles (data/conll.py); `columns` as there.
 
     All text is UTF-8, with or without a byte-order mark; "\r\n" is read as "\n". Every record must have `fields`.
 
@@ -93,6 +95,8 @@ def _read(file: Path, columns: Sequence[str], documents: str) -> Iterator[Record
         return _read_txt(file, text, documents)
     if kind == ".jsonl":
         return _read_jsonl(file, text)
+    if kind == ".conll":
+        return (Record(values, origin) for values, origin in read_conll(file, text, columns))
     return _read_table(file, text, columns, tabs=kind == ".tsv")
 
 
