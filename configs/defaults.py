@@ -114,13 +114,13 @@ def _data() -> ConfigDict:
     data.references = ()  # fields that hold texts which would be right, where there are several; () = target
     data.prefix = ""  # stands before each text to read, such as "summarize: " (translation, summarisation)
     data.label = "label"  # field that holds the class
-    data.classes = ()  # names of the classes, in the order of their ids
-    data.columns = ()  # column names of a .csv or .tsv file without a header line; () = the first line has them
+    data.classes = ()  # names of the classes, in the order of their ids; () = as in the training split (semantic_roles)
+    data.columns = ()  # names of a .csv or .tsv file's columns, () = its first line has them; or of a .conll's, () = known
     data.max_bytes = 0  # at most this much of the standard library is used; 0 = all (stdlib)
-    data.length = 512  # S, tokens in a row (masked_lm) or the length at which a text is cut (classification)
+    data.length = 512  # S, tokens in a row (masked_lm, semantic_roles), or where a text is cut (classification)
     data.target_length = 128  # T, tokens at which a text to write is cut (translation, summarisation)
     data.length_groups = 0  # this many batches at a time are sorted by length, so that little is padded; 0 = none
-    data.buckets = ()  # shorter lengths a batch may be padded to; each compiles once (classification)
+    data.buckets = ()  # shorter lengths a batch may be padded to; each compiles once (not masked_lm)
     data.packing = "full_sentences"  # full_sentences (rows of whole sentences) | stream (rows cut anywhere)
     data.cross_documents = False  # attention crosses the documents packed into a row, as in RoBERTa
     data.global_tokens = "first"  # tokens with global attention: none | first (longformer)

@@ -2,7 +2,7 @@
 
 from models.alternating import Alternating
 from models.config import AlternatingConfig, LongformerConfig, TransformerConfig
-from models.heads import MaskedLM, SequenceClassifier
+from models.heads import MaskedLM, SequenceClassifier, TokenClassifier
 from models.longformer import Longformer
 from models.transformer import Transformer
 from models.writers import CausalLM, Generator
@@ -21,6 +21,7 @@ HEADS = {
     "translation": Generator,
     "summarisation": Generator,
     "classification": SequenceClassifier,
+    "semantic_roles": TokenClassifier,
 }
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "LongformerConfig",
     "MaskedLM",
     "SequenceClassifier",
+    "TokenClassifier",
     "Transformer",
     "TransformerConfig",
 ]

@@ -5,6 +5,7 @@ from tasks.causal_lm import CausalLM
 from tasks.classification import Classification
 from tasks.denoising import Denoising
 from tasks.masked_lm import MaskedLM
+from tasks.semantic_roles import SemanticRoles
 from tasks.span_corruption import SpanCorruption
 from tasks.summarisation import Summarisation
 from tasks.texts import load_tokenizer, vocab_rows
@@ -18,6 +19,7 @@ TASKS = {
     "denoising": Denoising,
     "translation": Translation,
     "summarisation": Summarisation,
+    "semantic_roles": SemanticRoles,
 }
 
 __all__ = ["TASKS", "Share", "load_tokenizer", "vocab_rows"]

@@ -1,6 +1,7 @@
 """Recipes load, build, and set nothing that no code reads; mistakes on the command line are told in one sentence."""
 
 import ast
+import inspect
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,9 @@ RECIPES = [
         for o in ("denoising", "span_corruption")
     ),
     *(f"configs/summarise.py:{argument}" for argument in ("tiny", "small,model=longformer,length=8192", "led")),
+    *(f"configs/semantic_roles.py:{size}" for size in ("tiny", "small", "base", "large")),
 ]
-OPTIONS = {"classification": {"classes": 2, "dropout_rate": 0.1}}
+OPTIONS = {"classes": 2, "dropout_rate": 0.1}
 
 
 def parse(*flags: str) -> ConfigDict:
@@ -64,7 +66,9 @@ def test_a_recipe_loads_and_builds(recipe):
     assert set(leaves(config)) == set(leaves(defaults.get_config()))
     if config.model.from_init:  # whose net is another's
         return
-    build = builder(model_sizes(config, net_config), net, HEADS[config.task], **OPTIONS.get(config.task, {}))
+    head = HEADS[config.task]
+    options = {name: value for name, value in OPTIONS.items() if name in inspect.signature(head).parameters}
+    build = builder(model_sizes(config, net_config), net, head, **options)
     assert nnx.state(nnx.eval_shape(lambda: build(nnx.Rngs(0))))
     assert config.data.length <= config.model.max_positions
     assert config.optimizer.warmup_steps < config.train.steps

@@ -1,0 +1,239 @@
+"""Sentences with predicates and their roles into examples: one for each predicate, one that asks for the predicates."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int, Shaped
+
+from data.classification import PadTo
+from data.packing import next_fit
+from data.sentences import UNKNOWN, Sentence, Span, tags_of
+from data.tokenizer import Tokenizer
+from errors import InputError
+
+
+@dataclass(frozen=True)
+class Item:
+    """Which words of which sentence an example shows, and which of its predicates it marks: None asks for them all."""
+
+    sentence: int
+    predicate: int | None
+    first: int
+    last: int  # one past it
+
+
+@dataclass(frozen=True)
+class RoleExamples:
+    """A source of cls, the words' tokens, sep; not padded. `token_type_ids` are 1 at the predicate's tokens.
+
+    `word_starts` are 1 at the first token of each word; there, `labels` has the word's tag and `label_weights` 1, or 0
+    under a label that is not in `labels`. An example without a mark has V at each predicate. Where `labels` is None
+    there are neither. `windowed` counts the examples that show a part of their sentence.
+    """
+
+    sentences: Sequence[Sentence]
+    items: tuple[Item, ...]
+    ids: Sequence[Int[np.ndarray, " _"]]  # by sentence
+    starts: Sequence[Int[np.ndarray, " _"]]  # by sentence: the token that each word begins with, and their number
+    labels: tuple[str, ...] | None
+    ends: tuple[int, int]  # ids of cls and sep
+    windowed: int
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        item = self.items[index]
+        starts = self.starts[item.sentence]
+        begin, end = starts[item.first], starts[item.last]
+        places = 1 + starts[item.first : item.last] - begin
+        size = int(2 + end - begin)
+        cls, sep = self.ends
+        example = {
+            "input_ids": np.concatenate([[cls], self.ids[item.sentence][begin:end], [sep]], dtype=np.int32),
+            "token_type_ids": np.zeros(size, np.int32),
+            "word_starts": _put(size, places, 1),
+            "index": np.int32(index),
+        }
+        if item.predicate is not None:
+            at = self._marked(item)
+            example["token_type_ids"][1 + starts[at] - begin : 1 + starts[at + 1] - begin] = 1
+        if self.labels is not None:
+            tags = self.tags(index)
+            example["labels"] = _put(size, places, np.maximum(tags, 0))
+            example["label_weights"] = _put(size, places, tags != UNKNOWN).astype(np.float32)
+        return example
+
+    @cached_property
+    def lengths(self) -> Int[np.ndarray, " N"]:
+        return np.asarray([2 + self.starts[i.sentence][i.last] - self.starts[i.sentence][i.first] for i in self.items])
+
+    def tags(self, index: int) -> Int[np.ndarray, " n"]:
+        """Of the words that an example shows; a span that began before them begins with them."""
+        item = self.items[index]
+        sentence, labels = self.sentences[item.sentence], self.labels or ()
+        if item.predicate is None:
+            spans: Iterable[Span] = ((p["index"], p["index"] + 1, "V") for p in sentence.predicates or ())
+        else:
+            spans = sentence.spans[item.predicate]
+        tags = tags_of(spans, len(sentence.words), labels)[item.first : item.last]
+        if len(tags) and tags[0] > 0 and tags[0] % 2 == 0:
+            tags[0] -= 1
+        return tags
+
+    def _marked(self, item: Item) -> int:
+        return self.sentences[item.sentence].predicates[item.predicate]["index"]
+
+
+def _put(size: int, places: Int[np.ndarray, " n"], values: Any) -> Int[np.ndarray, " size"]:
+    out = np.zeros(size, np.int32)
+    out[places] = values
+    return out
+
+
+def role_examples(
+    sentences: Sequence[Sentence],
+    tokenizer: Tokenizer,
+    *,
+    length: int,
+    labels: Sequence[str] | None,
+    unmarked: bool = True,
+    marked: bool = True,
+) -> RoleExamples:
+    """Sentence by sentence, the `unmarked` example and then one `marked` for each predicate.
+
+    A sentence of more than `length` tokens is shown in parts, and no word is left out: an unmarked example becomes
+    several that share its words, a marked one shows as much as fits around its predicate.
+
+    Raises:
+      InputError: with file and line, for a word that alone is longer than a row; or if nothing is to be shown.
+    """
+    room = length - 2
+    encoded = tokenizer.encode_with_starts([s.text for s in sentences])
+    pieces = [_tokens_by_word(*pair, tokenizer, room) for pair in zip(sentences, encoded, strict=True)]
+    ids, starts = [p for p, _ in pieces], [s for _, s in pieces]
+    items: list[Item] = []
+    for number, (sentence, at) in enumerate(zip(sentences, starts, strict=True)):
+        if unmarked:
+            items += [Item(number, None, *part) for part in _parts(at, room)]
+        for k, predicate in enumerate(sentence.predicates or ()) if marked else ():
+            items.append(Item(number, k, *_around(at, predicate["index"], room)))
+    whole = sum(item.last - item.first == len(sentences[item.sentence].words) for item in items)
+    return RoleExamples(
+        sentences=sentences,
+        items=tuple(items),
+        ids=ids,
+        starts=starts,
+        labels=None if labels is None else tuple(labels),
+        ends=(tokenizer.cls_id, tokenizer.sep_id),
+        windowed=len(items) - whole,
+    )
+
+
+def _tokens_by_word(
+    sentence: Sentence, encoded: tuple[np.ndarray, np.ndarray], tokenizer: Tokenizer, room: int
+) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " w"]]:
+    """The sentence's ids, and the first of each word and their number; a word without a token gets the unknown one.
+
+    A token is of the first word that ends after the token's start: that may be the space before the word.
+    """
+    ids, at = encoded
+    words = len(sentence.words)
+    owner = np.minimum(np.searchsorted([end for _, end in sentence.places], at, side="right"), words - 1)
+    bare = np.setdiff1d(np.arange(words), owner)
+    if len(bare):
+        ids = np.insert(ids, np.searchsorted(owner, bare), tokenizer.unk_id)
+        owner = np.sort(np.concatenate([owner, bare]))
+    sizes = np.bincount(owner, minlength=words)
+    if sizes.max() > room:
+        word = sentence.words[int(sizes.argmax())]
+        raise InputError(
+            f"{sentence.origin}: the word {word[:40]!r} has {sizes.max()} tokens, more than the {room} that fit into "
+            "data.length; raise it, or take the word out"
+        )
+    return ids, np.concatenate([[0], np.cumsum(sizes)])
+
+
+def _parts(starts: Int[np.ndarray, " w"], room: int) -> list[tuple[int, int]]:
+    """All words in turn, as many in each part as fit."""
+    found, first = [], 0
+    while first < len(starts) - 1:
+        last = int(np.searchsorted(starts, starts[first] + room, side="right")) - 1
+        found.append((first, last))
+        first = last
+    return found
+
+
+def _around(starts: Int[np.ndarray, " w"], at: int, room: int) -> tuple[int, int]:
+    """Words around word `at`, as many tokens on either side as fit; what one side does not need the other takes."""
+    if starts[-1] <= room:
+        return 0, len(starts) - 1
+    left = room - (starts[at + 1] - starts[at])
+    before = max(left // 2, left - (starts[-1] - starts[at + 1]))
+    first = int(np.searchsorted(starts, starts[at] - before))
+    last = int(np.searchsorted(starts, starts[first] + room, side="right")) - 1
+    return first, last
+
+
+@dataclass(frozen=True)
+class PackedRoles:
+    """Rows of `length` tokens that hold whole examples, drawn once in an order that `seed` decides.
+
+    `segment_ids` number the examples of a row from 1, 0 is padding; `position_ids` count each example's tokens from
+    `first_place`. So no step spends time on padding, and an example is read as if it stood alone.
+    """
+
+    examples: RoleExamples
+    length: int
+    pad_id: int
+    seed: int
+    first_place: int = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @cached_property
+    def _rows(self) -> list[Int[np.ndarray, " _"]]:
+        order = np.random.default_rng(self.seed).permutation(len(self.examples))
+        sizes = self.examples.lengths[order]
+        borders = next_fit(sizes, self.length)[1:-1]
+        return np.split(order, np.searchsorted(np.cumsum(sizes), borders, side="right"))
+
+    def __getitem__(self, index: int) -> dict[str, Shaped[np.ndarray, " length"]]:
+        parts = [self.examples[int(i)] for i in self._rows[index]]
+        for number, part in enumerate(parts, 1):
+            size = len(part["input_ids"])
+            part["attention_mask"] = np.ones(size, np.int32)
+            part["segment_ids"] = np.full(size, number, np.int32)
+            part["position_ids"] = np.arange(size, dtype=np.int32) + self.first_place
+        names = [name for name in parts[0] if name not in ("index", "word_starts")]
+        return {name: self._joined([part[name] for part in parts], name) for name in names}
+
+    def _joined(self, pieces: list[np.ndarray], name: str) -> np.ndarray:
+        out = np.full(self.length, self.pad_id if name == "input_ids" else 0, pieces[0].dtype)
+        joined = np.concatenate(pieces)
+        out[: len(joined)] = joined
+        return out
+
+    @property
+    def fill(self) -> float:
+        """The share of places that hold a token."""
+        return float(self.examples.lengths.sum()) / (len(self) * self.length)
+
+
+@dataclass(frozen=True)
+class PadRoles(PadTo):
+    """`PadTo`, and what role examples have for each token."""
+
+    def __call__(
+        self, examples: Sequence[dict[str, Any]], longest: int | None = None
+    ) -> dict[str, Shaped[np.ndarray, "b ..."]]:
+        batch = super().__call__(examples, longest)
+        length = batch["input_ids"].shape[1]
+        for name in ("word_starts", "labels", "label_weights"):
+            if name in examples[0]:
+                batch[name] = np.stack([np.pad(e[name], (0, length - len(e[name]))) for e in examples])
+        return batch

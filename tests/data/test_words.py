@@ -1,0 +1,32 @@
+import pytest
+
+from data.words import sentence_places, word_places
+
+
+def cut(text: str, places) -> list[str]:
+    return [text[begin:end] for begin, end in places]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("One. Two!  Three?", ["One.", "Two!", "Three?"]),
+        ('She said "No." Then she left.', ['She said "No."', "Then she left."]),
+        ("Dr. Smith met J. Jones in the U.S. They ate.", ["Dr. Smith met J. Jones in the U.S. They ate."]),
+        ("It cost 3.50 dollars. 4 of us paid.", ["It cost 3.50 dollars.", "4 of us paid."]),
+        ("no capital. follows", ["no capital. follows"]),
+        ("a heading\n\nand a text\nof two lines", ["a heading", "and a text\nof two lines"]),
+        ("  ", []),
+        ("", []),
+        ("Wait... What?", ["Wait...", "What?"]),
+    ],
+)
+def test_sentences_end_where_a_reader_expects_it_mostly(text, sentences):
+    assert cut(text, sentence_places(text)) == sentences
+
+
+def test_words_are_those_of_the_penn_treebank_and_none_of_the_text_changes():
+    text = 'He said "I can\'t pay $5.50," didn\u2019t he?'
+    wanted = ["He", "said", '"', "I", "ca", "n't", "pay", "$", "5.50", ",", '"', "didn", "\u2019", "t", "he", "?"]
+    assert cut(text, word_places(text)) == wanted
+    assert word_places("   ") == []
