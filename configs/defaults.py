@@ -114,10 +114,10 @@ def _data() -> ConfigDict:
     data.references = ()  # fields that hold texts which would be right, where there are several; () = target
     data.prefix = ""  # stands before each text to read, such as "summarize: " (translation, summarisation)
     data.label = "label"  # field that holds the class
-    data.classes = ()  # names of the classes, in the order of their ids; () = as in the training split (semantic_roles)
-    data.columns = ()  # names of a .csv or .tsv file's columns, () = its first line has them; or of a .conll's, () = known
+    data.classes = ()  # names of the classes, in the order of their ids
+    data.columns = ()  # names of the columns of a .csv, .tsv or .conll file; () = the first line tells them
     data.max_bytes = 0  # at most this much of the standard library is used; 0 = all (stdlib)
-    data.length = 512  # S, tokens in a row (masked_lm, semantic_roles), or where a text is cut (classification)
+    data.length = 512  # S, tokens in a row (masked_lm, semantic_roles) or where a text is cut (classification)
     data.target_length = 128  # T, tokens at which a text to write is cut (translation, summarisation)
     data.length_groups = 0  # this many batches at a time are sorted by length, so that little is padded; 0 = none
     data.buckets = ()  # shorter lengths a batch may be padded to; each compiles once (not masked_lm)

@@ -22,7 +22,7 @@ def get_config(argument: str = ""):
     config = defaults.get_config()
     config.task = "semantic_roles"
     config.workdir = f"runs/semantic_roles_{chosen.size}"
-    set_size(config, chosen.size, name="transformer", token_types=2, max_positions=max(512, chosen.length))
+    set_size(config, chosen.size, name="transformer", token_types=12, max_positions=max(512, chosen.length))
     config.model.dropout_rate = 0.1
     config.tokenizer.update(kind="wordpiece", vocab_size=8000)
     config.data.update(source="files", documents="line", length=chosen.length, global_tokens="none")

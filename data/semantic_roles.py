@@ -14,6 +14,18 @@ from data.sentences import UNKNOWN, Sentence, Span, tags_of
 from data.tokenizer import Tokenizer
 from errors import InputError
 
+TYPES = 12  # token types that tell how far the predicate is; with fewer, 1 is at the predicate and 0 elsewhere
+_NEAR = (1, 2, 3, 5, 9)  # words from the predicate at which a new type begins, on either side
+
+
+def token_types(words: int, at: int, types: int) -> Int[np.ndarray, " words"]:
+    """One for each word: 1 at the predicate, word `at`; of TYPES also 2 to 6 after it, 7 to 11 before, by distance."""
+    distance = np.arange(words) - at
+    if types < TYPES:
+        return (distance == 0).astype(np.int32)
+    far = np.searchsorted(_NEAR, np.abs(distance), side="right")
+    return (1 + far + len(_NEAR) * (distance < 0)).astype(np.int32)
+
 
 @dataclass(frozen=True)
 class Item:
@@ -27,7 +39,7 @@ class Item:
 
 @dataclass(frozen=True)
 class RoleExamples:
-    """A source of cls, the words' tokens, sep; not padded. `token_type_ids` are 1 at the predicate's tokens.
+    """A source of cls, the words' tokens, sep; not padded. `token_type_ids` mark the predicate (`token_types`).
 
     `word_starts` are 1 at the first token of each word; there, `labels` has the word's tag and `label_weights` 1, or 0
     under a label that is not in `labels`. An example without a mark has V at each predicate. Where `labels` is None
@@ -40,6 +52,7 @@ class RoleExamples:
     starts: Sequence[Int[np.ndarray, " _"]]  # by sentence: the token that each word begins with, and their number
     labels: tuple[str, ...] | None
     ends: tuple[int, int]  # ids of cls and sep
+    types: int  # as in `token_types`
     windowed: int
 
     def __len__(self) -> int:
@@ -59,8 +72,8 @@ class RoleExamples:
             "index": np.int32(index),
         }
         if item.predicate is not None:
-            at = self._marked(item)
-            example["token_type_ids"][1 + starts[at] - begin : 1 + starts[at + 1] - begin] = 1
+            kinds = token_types(len(starts) - 1, self._marked(item), self.types)[item.first : item.last]
+            example["token_type_ids"][1:-1] = np.repeat(kinds, np.diff(starts[item.first : item.last + 1]))
         if self.labels is not None:
             tags = self.tags(index)
             example["labels"] = _put(size, places, np.maximum(tags, 0))
@@ -100,6 +113,7 @@ def role_examples(
     *,
     length: int,
     labels: Sequence[str] | None,
+    types: int = 2,
     unmarked: bool = True,
     marked: bool = True,
 ) -> RoleExamples:
@@ -129,6 +143,7 @@ def role_examples(
         starts=starts,
         labels=None if labels is None else tuple(labels),
         ends=(tokenizer.cls_id, tokenizer.sep_id),
+        types=types,
         windowed=len(items) - whole,
     )
 

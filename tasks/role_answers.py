@@ -113,6 +113,15 @@ def _role(sentence: Sentence, begin: int, end: int, label: str) -> dict[str, Any
     return {"label": label, "words": [begin, end], "characters": [first, last], "text": sentence.text[first:last]}
 
 
+def bracketed(sentence: Sentence, spans: Spans) -> str:
+    """One line for a person: "[ARG0 Cats] [V chase] [ARG1 mice] ."."""
+    words = list(sentence.words)
+    for begin, end, label in spans:
+        words[begin] = f"[{label} {words[begin]}"
+        words[end - 1] += "]"
+    return " ".join(words)
+
+
 def as_columns(prediction: Mapping[str, Any]) -> dict[str, Any]:
     """A prediction in the form that data/conll.py writes."""
     given = [frame["predicate"] for frame in prediction["frames"]]

@@ -4,7 +4,8 @@ One net and one head do both. An example with a marked predicate has a tag for e
 mark has V at each predicate: that is how predicates are found in plain text. The predicate is marked by its token type,
 and not by being repeated after the sentence (Shi and Lin 2019, section 3): a word that stands twice in a sentence stays
 clear, the example is no longer than the sentence, and a small net need not learn first to look the word up. He et al.
-2017, section 2, mark it so too. A net without token types is refused.
+2017, section 2, mark it so too. A net without token types is refused; one with 12 or more is also told how far each
+word is from the predicate (`data.semantic_roles.token_types`).
 """
 
 import hashlib
@@ -35,6 +36,7 @@ from tasks.role_answers import (
     NextWords,
     as_columns,
     as_predicates,
+    bracketed,
     end_to_end_counts,
     frames,
     gathered,
@@ -47,15 +49,16 @@ from tasks.task import Answer, Batch, Totals
 from tasks.texts import read_split
 
 LABELS = "labels.json"
+SAMPLES, SAMPLE_WORDS = 3, 16  # sentences shown at the end of training, each of fewer words
 
 
 @dataclass(frozen=True, eq=False)
 class SemanticRoles(ExampleTask):
     """A tag for each word. Training rows hold several examples (`data.semantic_roles.PackedRoles`).
 
-    Labels are those of `data.classes`, else of the run's or init_from's labels.json, else of the training split. Graded
-    scores are percentages over arguments, as srl-eval.pl counts them (metrics/srl.py): "precision", "recall" and "f1"
-    with the given predicates; "predicate_f1" of finding them; "end_to_end_f1" of arguments with the predicates found.
+    Labels are those of the run's labels.json, else of init_from's, else of the training split. Graded scores are
+    percentages over arguments, as srl-eval.pl counts them (metrics/srl.py): "precision", "recall" and "f1" with the
+    given predicates; "predicate_f1" of finding them; "end_to_end_f1" of arguments with the predicates found.
     """
 
     graded_names: ClassVar[tuple[str, ...]] = ("precision", "recall", "f1", "predicate_f1", "end_to_end_f1")
@@ -79,7 +82,7 @@ class SemanticRoles(ExampleTask):
     @cached_property
     def labels(self) -> tuple[str, ...]:
         own, given = self.directory / LABELS, self.config.init_from and Path(self.config.init_from) / LABELS
-        labels = self.config.data.classes or _read_labels(own) or (given and _read_labels(given))
+        labels = _read_labels(own) or (given and _read_labels(given))
         labels = tuple(labels or labels_of(self._sentences("train", labelled=True)))
         if "V" not in labels or len(set(labels)) < len(labels):
             raise InputError(f"the labels {', '.join(labels)} should each be there once, and V (the predicate) be one")
@@ -167,6 +170,13 @@ class SemanticRoles(ExampleTask):
             "end_to_end_f1": end_to_end_counts(found, extra, sentences, whole).f1,
         }
 
+    def samples(self, answer: Answer) -> list[str]:
+        """The roles of each predicate of a few sentences."""
+        some = [s for s in self._sentences("validation", labelled=True) if s.predicates and len(s.words) < SAMPLE_WORDS]
+        some = some[:SAMPLES]
+        roles = self._asked(answer, some, unmarked=False).roles
+        return [bracketed(some[n], spans) for (n, _), spans in sorted(roles.items())]
+
     def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
         """Frames of each sentence; where no predicates are given, the net finds them first."""
         sentences = self._sentences(split, labelled=False)
@@ -220,8 +230,8 @@ class SemanticRoles(ExampleTask):
         return examples
 
     def _made(self, sentences: Sequence[Sentence], *, labelled: bool, **kinds: bool) -> RoleExamples:
-        labels = self.labels if labelled else None
-        return role_examples(sentences, self.tokenizer, length=self.config.data.length, labels=labels, **kinds)
+        how = {"length": self.config.data.length, "types": self.config.model.token_types}
+        return role_examples(sentences, self.tokenizer, labels=self.labels if labelled else None, **how, **kinds)
 
     @cache  # noqa: B019
     def _sentences(self, split: str, *, labelled: bool) -> list[Sentence]:

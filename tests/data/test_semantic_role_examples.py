@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data.records import Record
-from data.semantic_roles import PackedRoles, PadRoles, role_examples
+from data.semantic_roles import TYPES, PackedRoles, PadRoles, role_examples, token_types
 from data.sentences import UNKNOWN, labels_of, sentences_of, spans_of, tags_of, unknown_spans
 from data.tokenizer import Tokenizer
 from errors import InputError
@@ -100,6 +100,19 @@ def test_a_sentence_asks_for_its_predicates_and_then_for_the_roles_of_each(token
     assert found[2]["labels"][begins].tolist() == [0, 0, 0, 5]
     assert found.lengths.tolist() == [len(tokens)] * 3 + [len(found[3]["input_ids"])]
     assert found.windowed == 0
+
+
+def test_token_types_tell_the_predicate_and_with_twelve_how_far_it_is(tokenizer, whales):
+    assert token_types(5, 2, 2).tolist() == token_types(5, 2, 11).tolist() == [0, 0, 1, 0, 0]
+    after, before = [2, 3, 4, 4, 5, 5, 5, 5, 6, 6], [11, 11, 10, 10, 10, 10, 9, 9, 8, 7]
+    assert token_types(21, 10, 12).tolist() == [*before, 1, *after]
+    found = role_examples(whales, tokenizer, length=64, labels=LABELS, types=12)
+    assert max(token_types(99, 50, 99)) == TYPES - 1
+    types, starts = found[1]["token_type_ids"], np.flatnonzero(found[1]["word_starts"])
+    assert types[starts].tolist() == [8, 7, 1, 2]
+    assert types[[0, -1]].tolist() == [0, 0]
+    assert (types[1:-1] > 0).all()
+    assert not found[0]["token_type_ids"].any()
 
 
 def test_a_label_that_is_not_known_has_no_weight(tokenizer, whales):

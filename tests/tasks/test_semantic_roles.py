@@ -167,6 +167,17 @@ def test_frames_have_their_words_and_characters(make):
     json.dumps([first, second, third])
 
 
+def test_samples_show_the_roles_of_a_few_sentences(make):
+    task = make()
+    v = 1 + 2 * task.labels.index("V")
+    shown = task.samples(lambda batch: {"tags": np.where(batch["token_type_ids"] == 1, v, 0) * batch["word_starts"]})
+    assert shown == [
+        "cats that [V chase] mice sleep .",
+        "cats that chase mice [V sleep] .",
+        "so it [V goes] on and on",
+    ]
+
+
 def test_given_predicates_are_kept_and_the_column_files_are_read_again(make, tmp_path):
     task = make(lambda config: config.data.update(test=f"{tmp_path}/train.conll"))
     gold = read_records(tmp_path / "train.conll")
@@ -260,7 +271,8 @@ def test_settings_that_cannot_work_are_refused(make, change, message):
 
 def test_labels_are_kept_beside_the_run_and_others_are_refused(make, tmp_path):
     task = make()
-    assert json.loads((tmp_path / "run" / "labels.json").read_text() if task.labels else "") == list(task.labels)
+    assert task.labels == ("ARG0", "ARG1", "ARGM-ADV", "C-ARG1", "C-V", "R-ARG0", "V")
+    assert json.loads((tmp_path / "run" / "labels.json").read_text()) == list(task.labels)
     (tmp_path / "train.conll").write_text(SENTENCES.replace("ARGM-ADV", "ARGM-TMP"))
     with pytest.raises(
         InputError, match=r"train.conll:8: the label ARGM-TMP is none of the \d that the net was made for"
@@ -272,8 +284,9 @@ def test_labels_are_kept_beside_the_run_and_others_are_refused(make, tmp_path):
     (tmp_path / "run" / "labels.json").write_text("{}")
     with pytest.raises(InputError, match=r"labels.json: should be a list of labels"):
         make().head  # noqa: B018
-    with pytest.raises(InputError, match="should each be there once, and V"):
-        make(lambda config: config.data.update(classes=("ARG0", "ARG1"))).head  # noqa: B018
+    (tmp_path / "run" / "labels.json").write_text('["ARG0", "ARG1"]')
+    with pytest.raises(InputError, match="the labels ARG0, ARG1 should each be there once, and V"):
+        make().head  # noqa: B018
 
 
 def test_labels_that_training_had_not_cost_no_loss_and_are_missed(make, tmp_path, capsys):
