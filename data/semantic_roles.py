@@ -15,6 +15,7 @@ from data.tokenizer import Tokenizer
 from errors import InputError
 
 TYPES = 12  # token types that tell how far the predicate is; with fewer, 1 is at the predicate and 0 elsewhere
+MARKS = 2  # tokens around the predicate where a net has no token types to tell it by
 _NEAR = (1, 2, 3, 5, 9)  # words from the predicate at which a new type begins, on either side
 
 
@@ -39,7 +40,9 @@ class Item:
 
 @dataclass(frozen=True)
 class RoleExamples:
-    """A source of cls, the words' tokens, sep; not padded. `token_type_ids` mark the predicate (`token_types`).
+    """A source of cls, the words' tokens, sep; not padded. `token_type_ids` mark the predicate (`token_types`); where a
+    net has fewer than two `types` there are none, and the predicate stands between two more sep. `marks` are 1 at its
+    tokens.
 
     `word_starts` are 1 at the first token of each word; there, `labels` has the word's tag and `label_weights` 1, or 0
     under a label that is not in `labels`. An example without a mark has V at each predicate. Where `labels` is None
@@ -67,22 +70,33 @@ class RoleExamples:
         cls, sep = self.ends
         example = {
             "input_ids": np.concatenate([[cls], self.ids[item.sentence][begin:end], [sep]], dtype=np.int32),
-            "token_type_ids": np.zeros(size, np.int32),
             "word_starts": _put(size, places, 1),
-            "index": np.int32(index),
+            "marks": np.zeros(size, np.int32),
         }
-        if item.predicate is not None:
-            kinds = token_types(len(starts) - 1, self._marked(item), self.types)[item.first : item.last]
-            example["token_type_ids"][1:-1] = np.repeat(kinds, np.diff(starts[item.first : item.last + 1]))
+        if self.types > 1:
+            example["token_type_ids"] = np.zeros(size, np.int32)
         if self.labels is not None:
             tags = self.tags(index)
             example["labels"] = _put(size, places, np.maximum(tags, 0))
             example["label_weights"] = _put(size, places, tags != UNKNOWN).astype(np.float32)
-        return example
+        return (example if item.predicate is None else self._marked(example, item)) | {"index": np.int32(index)}
+
+    def _marked(self, example: dict[str, np.ndarray], item: Item) -> dict[str, np.ndarray]:
+        starts, at = self.starts[item.sentence], self._place(item)
+        begin, end = (1 + starts[word] - starts[item.first] for word in (at, at + 1))
+        example["marks"][begin:end] = 1
+        if self.types > 1:
+            kinds = token_types(len(starts) - 1, at, self.types)[item.first : item.last]
+            example["token_type_ids"][1:-1] = np.repeat(kinds, np.diff(starts[item.first : item.last + 1]))
+            return example
+        more = {"input_ids": self.ends[1]}
+        return {name: np.insert(values, [begin, end], more.get(name, 0)) for name, values in example.items()}
 
     @cached_property
     def lengths(self) -> Int[np.ndarray, " N"]:
-        return np.asarray([2 + self.starts[i.sentence][i.last] - self.starts[i.sentence][i.first] for i in self.items])
+        around = MARKS if self.types < 2 else 0
+        words = [self.starts[i.sentence][i.last] - self.starts[i.sentence][i.first] for i in self.items]
+        return 2 + np.asarray(words) + [0 if i.predicate is None else around for i in self.items]
 
     def tags(self, index: int) -> Int[np.ndarray, " n"]:
         """Of the words that an example shows; a span that began before them begins with them."""
@@ -97,7 +111,7 @@ class RoleExamples:
             tags[0] -= 1
         return tags
 
-    def _marked(self, item: Item) -> int:
+    def _place(self, item: Item) -> int:
         return self.sentences[item.sentence].predicates[item.predicate]["index"]
 
 
@@ -119,13 +133,14 @@ def role_examples(
 ) -> RoleExamples:
     """Sentence by sentence, the `unmarked` example and then one `marked` for each predicate.
 
-    A sentence of more than `length` tokens is shown in parts, and no word is left out: an unmarked example becomes
-    several that share its words, a marked one shows as much as fits around its predicate.
+    A sentence of more than `length` tokens is shown in parts: an unmarked example becomes several that share out its
+    words, a marked one shows as much as fits around its predicate. No predicate is left out; what lies farther from one
+    than it shows is not found.
 
     Raises:
-      InputError: with file and line, for a word that alone is longer than a row; or if nothing is to be shown.
+      InputError: with file and line, for a word that alone is longer than a row.
     """
-    room = length - 2
+    room = length - 2 - (MARKS if types < 2 else 0)
     encoded = tokenizer.encode_with_starts([s.text for s in sentences])
     pieces = [_tokens_by_word(*pair, tokenizer, room) for pair in zip(sentences, encoded, strict=True)]
     ids, starts = [p for p, _ in pieces], [s for _, s in pieces]
@@ -224,7 +239,7 @@ class PackedRoles:
             part["attention_mask"] = np.ones(size, np.int32)
             part["segment_ids"] = np.full(size, number, np.int32)
             part["position_ids"] = np.arange(size, dtype=np.int32) + self.first_place
-        names = [name for name in parts[0] if name not in ("index", "word_starts")]
+        names = [name for name in parts[0] if name not in ("index", "word_starts", "marks")]
         return {name: self._joined([part[name] for part in parts], name) for name in names}
 
     def _joined(self, pieces: list[np.ndarray], name: str) -> np.ndarray:
@@ -248,7 +263,7 @@ class PadRoles(PadTo):
     ) -> dict[str, Shaped[np.ndarray, "b ..."]]:
         batch = super().__call__(examples, longest)
         length = batch["input_ids"].shape[1]
-        for name in ("word_starts", "labels", "label_weights"):
+        for name in ("word_starts", "marks", "labels", "label_weights"):
             if name in examples[0]:
                 batch[name] = np.stack([np.pad(e[name], (0, length - len(e[name]))) for e in examples])
         return batch

@@ -2,10 +2,10 @@
 
 One net and one head do both. An example with a marked predicate has a tag for each word's role. An example without a
 mark has V at each predicate: that is how predicates are found in plain text. The predicate is marked by its token type,
-and not by being repeated after the sentence (Shi and Lin 2019, section 3): a word that stands twice in a sentence stays
-clear, the example is no longer than the sentence, and a small net need not learn first to look the word up. He et al.
-2017, section 2, mark it so too. A net without token types is refused; one with 12 or more is also told how far each
-word is from the predicate (`data.semantic_roles.token_types`).
+as in He et al. 2017, section 2, and not by being repeated after the sentence (Shi and Lin 2019, section 3): a word that
+stands twice in a sentence stays clear, and a small net need not learn first to look the word up. A net with 12 token
+types or more is also told how far each word is from the predicate (`data.semantic_roles.token_types`). Where a net has
+fewer than two, as RoBERTa, the predicate stands between two separators (Baldini Soares et al. 2019, section 3.2).
 """
 
 import hashlib
@@ -65,11 +65,6 @@ class SemanticRoles(ExampleTask):
 
     def __post_init__(self):
         config = self.config
-        if config.model.token_types < 2:
-            raise InputError(
-                f"semantic_roles marks the predicate by its token type: set model.token_types=2, not "
-                f"{config.model.token_types}"
-            )
         if config.data.mixture:
             raise InputError("data.mixture draws rows for masked_lm; semantic_roles takes all of data.train")
         if config.model.name == "longformer" and config.data.global_tokens != "none":
@@ -107,8 +102,8 @@ class SemanticRoles(ExampleTask):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        shown = ("input_ids", "attention_mask", "segment_ids", "position_ids", "token_type_ids", "word_starts")
-        return (*shown, "labels", "label_weights")
+        shown = ("input_ids", "attention_mask", "segment_ids", "position_ids", "token_type_ids")
+        return (*shown, "word_starts", "marks", "labels", "label_weights")
 
     @cached_property
     def training_source(self) -> PackedRoles:
@@ -147,7 +142,7 @@ class SemanticRoles(ExampleTask):
         nothing but single words V.
         """
         counted = batch["word_starts"] != 0
-        here = (batch["token_type_ids"] == 1) & counted  # [B S]
+        here = (batch["marks"] != 0) & counted  # [B S]
         marked = here.any(axis=1)[:, None, None]
         tags = jnp.arange(1 + 2 * len(self.labels))[None, None]
         is_v = tags == 1 + 2 * self.labels.index("V")

@@ -96,6 +96,7 @@ def test_a_sentence_asks_for_its_predicates_and_then_for_the_roles_of_each(token
     assert found[0]["labels"][begins].tolist() == [0, 0, 5, 5]
     marked = found[1]["token_type_ids"]
     assert np.flatnonzero(marked).tolist() == list(range(begins[2], begins[3]))
+    assert found[1]["marks"].tolist() == marked.tolist()
     assert found[1]["labels"][begins].tolist() == [1, 2, 5, 0]
     assert found[2]["labels"][begins].tolist() == [0, 0, 0, 5]
     assert found.lengths.tolist() == [len(tokens)] * 3 + [len(found[3]["input_ids"])]
@@ -115,6 +116,26 @@ def test_token_types_tell_the_predicate_and_with_twelve_how_far_it_is(tokenizer,
     assert not found[0]["token_type_ids"].any()
 
 
+@pytest.mark.parametrize("types", [0, 1])
+def test_a_net_without_token_types_sees_the_predicate_between_separators(types, tokenizer, whales):
+    with_types = role_examples(whales, tokenizer, length=64, labels=LABELS)
+    found = role_examples(whales, tokenizer, length=64, labels=LABELS, types=types)
+    assert "token_type_ids" not in found[0]
+    assert found[0]["input_ids"].tolist() == with_types[0]["input_ids"].tolist()
+    ids, marks = found[1]["input_ids"], found[1]["marks"]
+    inside = np.flatnonzero(marks)
+    assert ids[inside].tolist() == ids_of(tokenizer, " swam")
+    assert ids[[inside[0] - 1, inside[-1] + 1]].tolist() == [tokenizer.sep_id] * 2
+    assert ids[[i for i in range(len(ids)) if i not in (inside[0] - 1, inside[-1] + 1)]].tolist() == (
+        with_types[1]["input_ids"].tolist()
+    )
+    starts = found[1]["word_starts"] == 1
+    assert found[1]["labels"][starts].tolist() == [1, 2, 5, 0]
+    assert found[1]["label_weights"].tolist() == found[1]["word_starts"].tolist()
+    assert found.lengths.tolist() == [len(found[i]["input_ids"]) for i in range(len(found))]
+    assert found.lengths[1] == with_types.lengths[1] + 2
+
+
 def test_a_label_that_is_not_known_has_no_weight(tokenizer, whales):
     found = role_examples(whales, tokenizer, length=64, labels=("ARG1", "V"))
     begins = np.flatnonzero(found[1]["word_starts"])
@@ -124,7 +145,7 @@ def test_a_label_that_is_not_known_has_no_weight(tokenizer, whales):
 def test_without_labels_there_are_none_and_either_kind_may_be_left_out(tokenizer, whales):
     found = role_examples(whales, tokenizer, length=64, labels=None, unmarked=False)
     assert [item.predicate for item in found.items] == [0, 1]
-    assert set(found[0]) == {"input_ids", "token_type_ids", "word_starts", "index"}
+    assert set(found[0]) == {"input_ids", "token_type_ids", "word_starts", "marks", "index"}
     assert len(role_examples(whales, tokenizer, length=64, labels=None, marked=False)) == 2
 
 
@@ -139,12 +160,14 @@ def test_every_word_has_a_token_whatever_the_tokenizer_makes_of_it(kind, texts):
     assert (np.diff(found.starts[0]) > 0).all()
 
 
-def test_a_long_sentence_is_shown_in_parts_and_no_word_is_left_out(tokenizer):
+@pytest.mark.parametrize("types", [0, 2])
+def test_a_long_sentence_is_shown_in_parts_and_no_word_is_left_out(types, tokenizer):
     words = " ".join(["whale"] * 30)
     roles = [(0, 12, "ARG0"), (12, 13, "V"), (13, 30, "ARG1")]
     long = sentence(words, (12, roles), (0, [(0, 1, "V")]), (29, [(29, 30, "V")]))
-    found = role_examples([long], tokenizer, length=14, labels=LABELS)
-    assert all(len(found[i]["input_ids"]) <= 14 for i in range(len(found)))
+    found = role_examples([long], tokenizer, length=14 if types else 16, labels=LABELS, types=types)
+    assert all(len(found[i]["input_ids"]) <= (14 if types else 16) for i in range(len(found)))
+    assert found.lengths.tolist() == [len(found[i]["input_ids"]) for i in range(len(found))]
     unmarked = [item for item in found.items if item.predicate is None]
     assert unmarked[0].first == 0
     assert [i.last for i in unmarked] == [*[i.first for i in unmarked][1:], 30]
@@ -153,7 +176,7 @@ def test_a_long_sentence_is_shown_in_parts_and_no_word_is_left_out(tokenizer):
         if item.predicate is not None:
             at = long.predicates[item.predicate]["index"]
             assert item.first <= at < item.last
-            assert found[number]["token_type_ids"].sum() == found.starts[0][at + 1] - found.starts[0][at]
+            assert found[number]["marks"].sum() == found.starts[0][at + 1] - found.starts[0][at]
             size = found.starts[0][item.last] - found.starts[0][item.first]
             assert size > 12 - 2 * max(np.diff(found.starts[0]))  # as much as fits, but for a word at either end
     middle = next(n for n, item in enumerate(found.items) if item.predicate == 0)

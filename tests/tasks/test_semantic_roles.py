@@ -83,8 +83,9 @@ def net(task):
     return HEADS["semantic_roles"](encoder(sizes, rngs=nnx.Rngs(0)), **task.head, rngs=nnx.Rngs(1))
 
 
-def test_a_perfect_net_scores_100_and_a_silent_one_0(make):
-    task = make()
+@pytest.mark.parametrize("token_types", [0, 2, 12])
+def test_a_perfect_net_scores_100_and_a_silent_one_0(make, token_types):
+    task = make(token_types=token_types)
     assert task.graded(right, "validation") == dict.fromkeys(task.graded_names, 100.0)
     assert task.graded(silent, "validation") == dict.fromkeys(task.graded_names, 0.0)
 
@@ -101,7 +102,7 @@ def test_a_predicate_that_is_none_costs_precision_end_to_end_alone(make):
             return {"tags": tags}
         tags = batch["labels"].copy()
         first = np.isin(batch["input_ids"][:, 1], [task.tokenizer.encode(w)[0] for w in ("so", "no")])
-        tags[first & (batch["token_type_ids"].sum(1) == 0), 1] = o_v
+        tags[first & (batch["marks"].sum(1) == 0), 1] = o_v
         return {"tags": tags}
 
     found = task.graded(one_too_many, "validation")
@@ -151,7 +152,7 @@ def test_frames_have_their_words_and_characters(make):
     def finds(batch):
         """The third token is a predicate; roles: ARG0 before it."""
         tags = np.zeros_like(batch["input_ids"])
-        marked = batch["token_type_ids"].any(1)
+        marked = batch["marks"].any(1)
         tags[:, 2] = 1 + 2 * task.labels.index("V")
         tags[marked, 1] = 1 + 2 * task.labels.index("ARG0")
         return {"tags": tags * batch["word_starts"]}
@@ -170,7 +171,7 @@ def test_frames_have_their_words_and_characters(make):
 def test_samples_show_the_roles_of_a_few_sentences(make):
     task = make()
     v = 1 + 2 * task.labels.index("V")
-    shown = task.samples(lambda batch: {"tags": np.where(batch["token_type_ids"] == 1, v, 0) * batch["word_starts"]})
+    shown = task.samples(lambda batch: {"tags": np.where(batch["marks"] == 1, v, 0) * batch["word_starts"]})
     assert shown == [
         "cats that [V chase] mice sleep .",
         "cats that chase mice [V sleep] .",
@@ -207,8 +208,9 @@ def test_given_predicates_are_kept_and_the_column_files_are_read_again(make, tmp
     assert props[:3] == ["- (ARG0*) (ARG0*", "- (R-ARG0*) *", "chase (V*) *"]
 
 
-def test_the_net_marks_the_predicate_it_was_given_and_finds_only_predicates_unasked(make):
-    task = make()
+@pytest.mark.parametrize("token_types", [0, 12])
+def test_the_net_marks_the_predicate_it_was_given_and_finds_only_predicates_unasked(make, token_types):
+    task = make(token_types=token_types)
     model = net(task)
     for path, leaf in nnx.to_flat_state(nnx.state(model, nnx.Param)):
         leaf.set_value(leaf[...] * (8.0 if "kernel" in path else 1.0))  # tags that differ
@@ -219,7 +221,7 @@ def test_the_net_marks_the_predicate_it_was_given_and_finds_only_predicates_unas
     seen = set()
     for row in range(len(tags)):
         spans = spans_of(tags[row][batch["word_starts"][row] == 1].tolist(), task.labels)
-        at = np.flatnonzero(batch["token_type_ids"][row] & batch["word_starts"][row])
+        at = np.flatnonzero(batch["marks"][row] & batch["word_starts"][row])
         vs = [place for place in range(tags.shape[1]) if tags[row, place] == 1 + 2 * v]
         if len(at):
             assert vs == at.tolist()
@@ -230,9 +232,9 @@ def test_the_net_marks_the_predicate_it_was_given_and_finds_only_predicates_unas
     assert len(seen) > 2  # or nothing was tried
 
 
-@pytest.mark.parametrize("positions", ["rotary", "learned"])
-def test_examples_in_one_row_train_as_if_each_stood_alone(make, positions):
-    task = make(positions=positions, norm="pre", dropout_rate=0.0, attention_dropout_rate=0.0)
+@pytest.mark.parametrize(("positions", "token_types"), [("rotary", 12), ("learned", 0)])
+def test_examples_in_one_row_train_as_if_each_stood_alone(make, positions, token_types):
+    task = make(token_types=token_types, positions=positions, norm="pre", dropout_rate=0.0, attention_dropout_rate=0.0)
     model = net(task)
     rows = [task.training_source[i] for i in range(len(task.training_source))]
     packed = {name: jnp.asarray(value) for name, value in task.collate(rows).items()}
@@ -257,7 +259,6 @@ def test_examples_in_one_row_train_as_if_each_stood_alone(make, positions):
 
 
 REFUSED = [
-    (lambda c: c.model.update(token_types=0), r"set model.token_types=2, not 0"),
     (lambda c: c.data.update(mixture=(("a", 1.0),)), "data.mixture draws rows for masked_lm"),
     (lambda c: (c.model.update(name="longformer"), c.data.update(global_tokens="first")), "data.global_tokens='none'"),
 ]

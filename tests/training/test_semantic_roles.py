@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from data.records import read_records
-from errors import InputError
 from metrics.srl import srl_counts
 from tests.training.conftest import ROOT, WORDS, read_lines
 
@@ -110,6 +109,12 @@ def test_a_broken_file_is_one_sentence_and_status_2(tmp_path, folder, arguments)
     assert "broken.conll:" in done.stderr
 
 
-def test_a_net_without_token_types_is_refused(tmp_path, folder, run):
-    with pytest.raises(InputError, match=r"set model.token_types=2, not 0$"):
-        run(tmp_path / "run", "model.token_types=0", recipe=RECIPE)
+def test_a_net_without_token_types_starts_from_a_masked_language_model(tmp_path, folder, run, capsys):
+    shared = ("model.token_types=0", "model.depth=1", "model.width=16", "tokenizer.vocab_size=300", "train.steps=1")
+    shared = (*shared, "optimizer.warmup_steps=0", "evaluation.batches=1")
+    net = ("model.name=transformer", "model.norm=pre", "model.positions=rotary", "prediction.blanks=()")
+    run(tmp_path / "first", *shared, *net, "train.accumulation=1")
+    start = (f"init_from={tmp_path / 'first'}", "evaluation.graded=False", "checkpoint.best=loss")
+    run(tmp_path / "then", *shared, *start, recipe=RECIPE)
+    (fresh,) = (line for line in capsys.readouterr().out.splitlines() if "fresh here" in line)
+    assert set(fresh.partition(": ")[2].split(", ")) == {"output.kernel", "output.bias"}
