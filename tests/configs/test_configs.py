@@ -67,7 +67,7 @@ def test_a_recipe_loads_and_builds(recipe):
     if config.model.from_init:  # whose net is another's
         return
     head = HEADS[config.task]
-    options = {name: value for name, value in OPTIONS.items() if name in inspect.signature(head).parameters}
+    options = {name: value for name, value in OPTIONS.items() if name in inspect.signature(head.__init__).parameters}
     build = builder(model_sizes(config, net_config), net, head, **options)
     assert nnx.state(nnx.eval_shape(lambda: build(nnx.Rngs(0))))
     assert config.data.length <= config.model.max_positions
