@@ -1,5 +1,9 @@
 """The one exception that means: what the user gave cannot be used; and how errors are told."""
 
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
 
 class InputError(ValueError):
     """Bad input, told in one sentence: the file, line or key at fault and what to do about it.
@@ -19,3 +23,12 @@ def told_in_one_sentence(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     return None
+
+
+def pick(table: Mapping[str, Any], name: str, *, key: str) -> Any:
+    """`table[name]`, or an InputError that lists what there is."""
+    if name not in table:
+        close = difflib.get_close_matches(name, table, n=1)
+        meant = f"; did you mean {close[0]!r}?" if close else ""
+        raise InputError(f"{key}={name!r} is not one of {', '.join(table)}{meant}")
+    return table[name]

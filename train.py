@@ -1,10 +1,9 @@
-"""The one entry: reads a config, builds the parts it names, and trains, evaluates or predicts.
+"""The one entry: reads a config, builds the parts it names, and trains, evaluates, predicts or talks.
 
 python train.py --config=configs/quickstart.py
 python train.py --config=configs/quickstart.py --config.mode=evaluate
 """
 
-import difflib
 import os
 import sys
 import traceback
@@ -14,13 +13,13 @@ import jax
 
 import pretrained
 from configs import command_line
-from errors import InputError, told_in_one_sentence
+from errors import pick, told_in_one_sentence
 from models import HEADS, MODELS
 from models.build import builder, net_sizes
 from models.cost import step_flops
 from skeleton import Skeleton
 from tasks import TASKS, Share, load_tokenizer, vocab_rows
-from training import cluster, forecast, loop, process, report, run_directory
+from training import cluster, forecast, loop, process, report, run_directory, talking
 from training.mesh import entered, make_mesh, process_share
 from training.run import Run
 from training.weights import check_complete, finished_source, starting_source, take_sizes
@@ -28,7 +27,8 @@ from training.weights import check_complete, finished_source, starting_source, t
 
 def main(argv: list[str]) -> None:
     config = command_line.parse(argv)
-    mode = pick({each.__name__: each for each in (train, evaluate, predict, export, plan)}, config.mode, key="mode")
+    modes = (train, evaluate, predict, talk, export, plan)
+    mode = pick({each.__name__: each for each in modes}, config.mode, key="mode")
     process.prepare(config)
     take_sizes(config, pretrained)
     mesh = make_mesh(config.mesh, forecast.devices_of(config))
@@ -55,6 +55,10 @@ def evaluate(config, directory: Path, mesh) -> None:
 
 def predict(config, directory: Path, mesh) -> None:
     report.prediction(*finished(config, directory, mesh), split=config.prediction.split)
+
+
+def talk(config, directory: Path, mesh) -> None:
+    talking.talk(*finished(config, directory, mesh), lines=sys.stdin)
 
 
 def export(config, directory: Path, mesh) -> None:
@@ -84,7 +88,7 @@ def build(config, directory: Path, mesh, source) -> Run:
     loop.check_best(config, task)
     skeleton = Skeleton(builder(sizes, net, head, **task.head))
     given = source.load(mesh, like=skeleton.shapes) if source else None
-    row = {"length": config.data.length, "global_tokens": config.data.global_tokens == "first"}
+    row = {"length": config.data.length, "global_tokens": config.data.global_tokens != "none"}
     flops = step_flops(sizes, rows=config.train.batch_size, predicted=task.predicted, **row)
     return Run(task, skeleton, mesh, config, directory, given, report.process_start(), flops)
 
@@ -95,15 +99,6 @@ def model_sizes(config, net_config: type, vocab_size: int = 0):
     sizes = net_sizes({**config.model, "vocab_size": vocab_size}, net_config)
     sizes.check_length(config.data.length, what="data.length: a row")
     return sizes
-
-
-def pick(table: dict, name: str, *, key: str):
-    """`table[name]`, or an InputError that lists what there is."""
-    if name not in table:
-        close = difflib.get_close_matches(name, table, n=1)
-        meant = f"; did you mean {close[0]!r}?" if close else ""
-        raise InputError(f"{key}={name!r} is not one of {', '.join(table)}{meant}")
-    return table[name]
 
 
 if __name__ == "__main__":

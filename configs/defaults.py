@@ -10,8 +10,9 @@ from ml_collections import ConfigDict
 def get_config() -> ConfigDict:
     """The defaults: a small RoBERTa-style Longformer pretrained on the standard library of the running Python."""
     config = ConfigDict()
-    config.mode = "train"  # train | evaluate | predict | export (in transformers' format) | plan (what training needs)
+    config.mode = "train"  # train | evaluate | predict | talk (answers each line of standard input)
     config.task = "masked_lm"  # one of those of tasks/__init__.py, such as causal_lm, classification or translation
+    #                        | export (in transformers' format) | plan (what training needs)
     config.workdir = "runs/default"  # directory that holds everything the run writes
     config.init_from = ""  # directory of first weights and tokenizer: a run's, or in transformers' format; "" = none
     config.seed = 0  # decides initial weights, data order, masks and dropout
@@ -108,8 +109,8 @@ def _data() -> ConfigDict:
     data.validation = "validation"  # likewise
     data.test = ""  # likewise; "" = there is none
     data.documents = "file"  # what is one document of a .txt file: file | paragraph | line
-    data.text = "text"  # field that holds the text
-    data.text_pair = ""  # field that holds the second text of a pair; "" = single texts
+    data.text = "text"  # field that holds the text (question_answering: the document)
+    data.text_pair = ""  # field that holds the second text of a pair (the question); "" = single texts
     data.target = ""  # field that holds the text to write (translation, summarisation)
     data.references = ()  # fields that hold texts which would be right, where there are several; () = target
     data.prefix = ""  # stands before each text to read, such as "summarize: " (translation, summarisation)
@@ -123,7 +124,11 @@ def _data() -> ConfigDict:
     data.buckets = ()  # shorter lengths a batch may be padded to; each compiles once (not masked_lm)
     data.packing = "full_sentences"  # full_sentences (rows of whole sentences) | stream (rows cut anywhere)
     data.cross_documents = False  # attention crosses the documents packed into a row, as in RoBERTa
-    data.global_tokens = "first"  # tokens with global attention: none | first (longformer)
+    data.question_length = 64  # tokens at which a question is cut; such are counted and told (question_answering)
+    data.stride = 128  # tokens of a document that one window of it shares with the next (question_answering)
+    data.misplaced_answers = "refuse"  # answers not at their start: refuse | nearest (moved there, and counted)
+    data.mark_overlap = False  # token type 2 marks a document's words that the question has too (question_answering)
+    data.global_tokens = "first"  # tokens with global attention: none | first | question (and first) (longformer)
     data.cache = ""  # directory that keeps tokenised rows between runs; "" = inside the work directory
     data.read_ahead = 4  # batches prepared ahead of the training step; 0 = in the training loop
     return data
@@ -184,8 +189,12 @@ def _prediction() -> ConfigDict:
     prediction = ConfigDict()
     prediction.split = "test"  # split that mode=predict answers: train | validation | test
     prediction.output = ""  # JSON-lines file to write; "" = predictions.jsonl in the work directory
-    prediction.top = 5  # answers given for each blank (masked_lm)
+    prediction.top = 5  # answers given for each blank (masked_lm) or question (question_answering)
     prediction.prompts = ()  # texts that are gone on with at the end of causal_lm training for a person to read
+    prediction.max_answer = 30  # longest answer looked for, tokens (question_answering)
+    prediction.no_answer_threshold = "validation"  # a question whose chance to have no answer is above it gets none:
+    #                                                a number | validation (the one of the best F1 there)
+    prediction.document = ""  # file of the text that the questions of mode=talk are about
     prediction.blanks = ()  # texts with <mask> in them, filled in at the end of masked_lm training for a person to read
     return prediction
 

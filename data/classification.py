@@ -62,7 +62,7 @@ def classification_examples(
     # Labels first: they are quick, and a bad one should not wait for the tokenizer.
     labels = None if label is None else np.asarray([_label(r, label, classes) for r in records], np.int32)
     texts = [tokenizer.encode_batch([_text(r, field) for r in records]) for field in fields]
-    between = _between(tokenizer)
+    between = separators(tokenizer)
     room = length - 2 - (len(between) if pair else 0)
     if room < len(fields):
         raise InputError(f"a length of {length} tokens leaves no room for the text")
@@ -108,7 +108,7 @@ def _field(record: Record, field: str) -> Any:
     return record.values[field]
 
 
-def _between(tokenizer: Tokenizer) -> list[int]:
+def separators(tokenizer: Tokenizer) -> list[int]:
     """What separates a pair: RoBERTa doubles the separator and has no token types, BERT does the opposite."""
     doubled = tokenizer.token(tokenizer.sep_id) == "</s>"
     return [tokenizer.sep_id] * (2 if doubled else 1)
@@ -153,21 +153,21 @@ class PadTo:
                 f"an example of {longest} tokens is longer than the longest batch, {self.lengths[-1]} tokens"
             )
         batch = {
-            "input_ids": _padded([e["input_ids"] for e in examples], length, self.pad_id),
+            "input_ids": padded([e["input_ids"] for e in examples], length, self.pad_id),
             "attention_mask": (np.arange(length) < np.asarray(sizes)[:, None]).astype(np.int32),
             "index": np.asarray([e["index"] for e in examples], np.int32),
         }
         if "label" in examples[0]:
             batch["labels"] = np.asarray([e["label"] for e in examples], np.int32)
         if "token_type_ids" in examples[0]:
-            batch["token_type_ids"] = _padded([e["token_type_ids"] for e in examples], length, 0)
+            batch["token_type_ids"] = padded([e["token_type_ids"] for e in examples], length, 0)
         if self.global_first:
             batch["global_attention_mask"] = np.zeros_like(batch["attention_mask"])
             batch["global_attention_mask"][:, 0] = 1
         return batch
 
 
-def _padded(rows: Sequence[np.ndarray], length: int, fill: int) -> Int[np.ndarray, "b length"]:
+def padded(rows: Sequence[np.ndarray], length: int, fill: int) -> Int[np.ndarray, "b length"]:
     out = np.full((len(rows), length), fill, np.int32)
     for i, row in enumerate(rows):
         out[i, : len(row)] = row

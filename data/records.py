@@ -1,4 +1,7 @@
-"""Local files into records: .txt, .jsonl, .csv, .tsv, .conll, also .gz. Every record is kept or the file is refused."""
+"""Local files into records: .txt, .jsonl, .csv, .tsv, .conll and SQuAD's .json, also gzipped.
+
+Every record is kept or the file is refused.
+"""
 
 import csv
 import glob
@@ -14,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from data.conll import read_conll
+from data.squad import squad_questions
 from errors import InputError
 
 DOCUMENTS = ("file", "paragraph", "line")
-SUFFIXES = (".txt", ".jsonl", ".csv", ".tsv", ".conll")
+SUFFIXES = (".txt", ".jsonl", ".csv", ".tsv", ".conll", ".json")
 # The csv module stops at 131072 characters a field, which a long document exceeds.
 LARGEST_FIELD = 1 << 28
 _BLANK_LINES = re.compile(r"\n[ \t]*\n\s*")
@@ -25,7 +29,9 @@ _BLANK_LINES = re.compile(r"\n[ \t]*\n\s*")
 
 @dataclass(frozen=True)
 class Record:
-    """One example as read; `origin` is "file:line" (line 1 is the first), for messages and for predictions."""
+    """One example as read; `origin` is "file:line" (line 1 is the first) or, of a question in SQuAD's JSON, "file:
+    question id": for messages and for predictions.
+    """
 
     values: dict[str, Any]
     origin: str
@@ -34,10 +40,12 @@ class Record:
 def read_records(
     path: str | os.PathLike, *, columns: Sequence[str] = (), fields: Sequence[str] = (), documents: str = "file"
 ) -> list[Record]:
-    r"""Read a file, every file in a directory (passing over hidden ones and other kinds), or a glob, in sorted order.
+    r"""Read a file, every file in a directory (passing over hidden ones, .json and other kinds), or a glob, in sorted
+    order.
 
     - .txt: {"text": ...}, one record per file, per paragraph (blank lines between) or per line, as `documents` says.
     - .jsonl: one object per line; blank lines are no records.
+    - .json: SQuAD's, one record per question (data/squad.py).
     - .csv, .tsv: the first line names the columns, unless `columns` does. A .csv quotes as RFC 4180; a .tsv does not
       quote at all.
     - .conll: one record a sentence, its words with their predicates and roles (data/conll.py); `columns` as there.
@@ -63,9 +71,11 @@ def _files(path: str | os.PathLike) -> list[Path]:
     given = Path(path)
     if given.is_dir():
         inside = (p for p in given.rglob("*") if not any(part.startswith(".") for part in p.relative_to(given).parts))
-        found = sorted(p for p in inside if p.is_file() and _kind(p))
+        # Many a .json beside texts is about them, and no SQuAD.
+        found = sorted(p for p in inside if p.is_file() and _kind(p) not in ("", ".json"))
         if not found:
-            raise InputError(f"{given}: no {', '.join(SUFFIXES)} file (or .gz of one) in this directory")
+            kinds = ", ".join(suffix for suffix in SUFFIXES if suffix != ".json")
+            raise InputError(f"{given}: no {kinds} file (or .gz of one) in this directory; name a .json file itself")
         return found
     if given.exists():
         found = [given]
@@ -97,6 +107,8 @@ def _read(file: Path, columns: Sequence[str], documents: str) -> Iterator[Record
         return _read_jsonl(file, text)
     if kind == ".conll":
         return (Record(values, origin) for values, origin in read_conll(file, text, columns))
+    if kind == ".json":
+        return _read_squad(file, text)
     return _read_table(file, text, columns, tabs=kind == ".tsv")
 
 
@@ -165,6 +177,13 @@ def _read_jsonl(file: Path, text: str) -> Iterator[Record]:
         if "\\u" in line:
             _refuse_surrogates(value, f"{file}:{number}")
         yield Record(value, f"{file}:{number}")
+
+
+def _read_squad(file: Path, text: str) -> Iterator[Record]:
+    for values, origin in squad_questions(str(file), text):
+        if "\\u" in text:
+            _refuse_surrogates(values, origin)
+        yield Record(values, origin)
 
 
 def _refuse_surrogates(value: dict[str, Any], origin: str) -> None:

@@ -42,6 +42,8 @@ class TfdsSource(Sequence[Record]):
         return Record(values, f"{self.name}:{index}")
 
     def _plain(self, value: Any, field: str, index: int) -> Any:
+        if isinstance(value, dict):
+            return {name: self._listed(each, f"{field}/{name}", index) for name, each in value.items()}
         if not isinstance(value, bytes):
             return value.item() if getattr(value, "shape", None) == () else value
         try:
@@ -51,6 +53,11 @@ class TfdsSource(Sequence[Record]):
                 f"{self.name}:{index}: the field {field!r} is not UTF-8 text (byte {error.start})"
             ) from error
 
+    def _listed(self, value: Any, field: str, index: int) -> Any:
+        """What a field inside a field holds, its sequences as lists, as in JSON."""
+        many = isinstance(value, list | tuple) or getattr(value, "shape", ()) != ()
+        return [self._listed(each, field, index) for each in value] if many else self._plain(value, field, index)
+
 
 def read_tfds(
     name: str,
@@ -58,10 +65,12 @@ def read_tfds(
     split: str,
     data_dir: str | Path | None = None,
     fields: Sequence[str] = ("text",),
+    optional: Sequence[str] = (),
     prepare: bool = False,
 ) -> TfdsSource:
     """Open a split ("train", "train[:10%]") of a data set ("imdb_reviews", "glue/sst2", "name/config:1.0.0").
 
+    Of `optional` fields those are read that there are. A field of several parts becomes an object, its sequences lists.
     `data_dir` is TFDS's own (~/tensorflow_datasets unless given). With `prepare`, data that is not there is downloaded
     and written in the array_record format first; builders that unpack archives need TensorFlow for that one step.
 
@@ -86,7 +95,8 @@ def read_tfds(
         source = builder.as_data_source(split=split)
     except (ValueError, AssertionError) as error:
         raise InputError(f"{name} has no split {split!r}: {_first_line(error)}") from error
-    return TfdsSource(source, tuple(fields), f"{name}/{split}")
+    there = (field for field in optional if field in builder.info.features)
+    return TfdsSource(source, (*fields, *there), f"{name}/{split}")
 
 
 def _builder(name: str, data_dir: str | Path | None, **options: str) -> Any:

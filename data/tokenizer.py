@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -91,16 +92,27 @@ class Tokenizer:
 
     def encode_with_starts(self, texts: Sequence[str]) -> list[tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]]]:
         """For each text its ids, and for each id the character where it starts (never decreasing)."""
+        return [(ids, np.maximum.accumulate(spans[:, 0])) for ids, spans in self._encode_with_offsets(texts)]
+
+    def encode_with_spans(self, texts: Sequence[str]) -> list[tuple[Int[np.ndarray, " n"], Int[np.ndarray, "n 2"]]]:
+        """For each text its ids, and for each id the characters [start, end) that it stands for, without white space
+        around them (of a token that is nothing else: an empty span). The bytes of one character all stand for it.
+        """
+        found = self._encode_with_offsets(texts)
+        return [(ids, _without_spaces(text, spans)) for text, (ids, spans) in zip(texts, found, strict=True)]
+
+    def _encode_with_offsets(self, texts: Sequence[str]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Ids, and characters [start, end) as the backend tells them."""
         parts, owners = _parts(texts)
         encoded = self._backend.encode_batch(parts, add_special_tokens=False)
         ids = _joined([np.asarray(e.ids, np.int32) for e in encoded], owners, len(texts))
-        starts, begin, last = [], 0, -1
+        spans, begin, last = [], 0, -1
         for part, owner, e in zip(parts, owners, encoded, strict=True):
             begin = 0 if owner != last else begin
-            offsets = np.fromiter((a for a, _ in e.offsets), np.int64, len(e)) + begin
-            starts.append(np.maximum.accumulate(offsets))
+            numbers = np.fromiter(chain.from_iterable(e.offsets), np.int64, 2 * len(e))
+            spans.append(numbers.reshape(-1, 2) + begin)
             begin, last = begin + len(part), owner
-        return list(zip(ids, _joined(starts, owners, len(texts)), strict=True))
+        return list(zip(ids, _joined(spans, owners, len(texts)), strict=True))
 
     def decode(self, ids: Sequence[int] | Int[np.ndarray, " n"], *, specials: bool = False) -> str:
         """The text of `ids`; special tokens are left out unless `specials`. Exact for byte-level BPE."""
@@ -217,6 +229,17 @@ def _parts(texts: Sequence[str]) -> tuple[list[str], list[int]]:
         parts.append(text[begin:])
         owners.append(owner)
     return parts, owners
+
+
+def _without_spaces(text: str, spans: Int[np.ndarray, "n 2"]) -> Int[np.ndarray, "n 2"]:
+    space = np.fromiter(map(str.isspace, text), bool, len(text))
+    places = np.arange(len(text))
+    # The first character from each on that is no space, and one past the last before each.
+    following = np.minimum.accumulate(np.where(space, len(text), places)[::-1])[::-1]
+    before = np.maximum.accumulate(np.where(space, 0, places + 1))
+    following, before = np.append(following, len(text)), np.insert(before, 0, 0)
+    starts = np.minimum(following[spans[:, 0]], spans[:, 1])
+    return np.stack([starts, np.maximum(before[spans[:, 1]], starts)], axis=1)
 
 
 def _joined(pieces: list[np.ndarray], owners: list[int], count: int) -> list[np.ndarray]:

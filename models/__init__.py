@@ -2,7 +2,7 @@
 
 from models.alternating import Alternating
 from models.config import AlternatingConfig, LongformerConfig, TransformerConfig
-from models.heads import MaskedLM, SequenceClassifier, TokenClassifier
+from models.heads import MaskedLM, SequenceClassifier, SpanFinder, TokenClassifier
 from models.longformer import Longformer
 from models.transformer import Transformer
 from models.writers import CausalLM, Generator
@@ -22,6 +22,7 @@ HEADS = {
     "summarisation": Generator,
     "classification": SequenceClassifier,
     "semantic_roles": TokenClassifier,
+    "question_answering": SpanFinder,
 }
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "LongformerConfig",
     "MaskedLM",
     "SequenceClassifier",
+    "SpanFinder",
     "TokenClassifier",
     "Transformer",
     "TransformerConfig",

@@ -5,6 +5,7 @@ from tasks.causal_lm import CausalLM
 from tasks.classification import Classification
 from tasks.denoising import Denoising
 from tasks.masked_lm import MaskedLM
+from tasks.question_answering import QuestionAnswering
 from tasks.semantic_roles import SemanticRoles
 from tasks.span_corruption import SpanCorruption
 from tasks.summarisation import Summarisation
@@ -20,6 +21,7 @@ TASKS = {
     "translation": Translation,
     "summarisation": Summarisation,
     "semantic_roles": SemanticRoles,
+    "question_answering": QuestionAnswering,
 }
 
 __all__ = ["TASKS", "Share", "load_tokenizer", "vocab_rows"]

@@ -10,6 +10,7 @@ import numpy as np
 
 from data.loader import EvalBatches, Share, Source, TrainBatches, Transform
 from data.tokenizer import Tokenizer
+from errors import InputError
 from tasks.task import Answer, Batch
 
 
@@ -70,6 +71,12 @@ class ExampleTask:
 
     def samples(self, answer: Answer) -> list[str]:
         return []
+
+    def rehearse(self, answer: Answer) -> None:
+        return None
+
+    def reply(self, answer: Answer, line: str) -> str:
+        raise InputError(f"task={self.config.task!r} has no reply to a line; mode=talk is not for it")
 
     def written(self, predictions: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
         return {}

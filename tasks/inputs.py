@@ -16,9 +16,9 @@ def encoder_inputs(batch: Mapping[str, Any]) -> dict[str, Any]:
     return {name: batch[name] for name in ENCODER_INPUTS if name in batch}
 
 
-def check_global_tokens(choice: str) -> None:
-    if choice not in GLOBAL_TOKENS:
-        raise InputError(f"data.global_tokens={choice!r} is not one of {', '.join(GLOBAL_TOKENS)}")
+def check_global_tokens(choice: str, also: tuple[str, ...] = ()) -> None:
+    if choice not in GLOBAL_TOKENS + also:
+        raise InputError(f"data.global_tokens={choice!r} is not one of {', '.join(GLOBAL_TOKENS + also)}")
 
 
 def first_token_global(attention_mask: np.ndarray) -> np.ndarray:

@@ -83,5 +83,11 @@ class Task(Protocol):
     def written(self, predictions: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
         """All predictions in the form that an official scorer reads: text by a file's suffix, such as ".txt"."""
 
+    def rehearse(self, answer: Answer) -> None:
+        """Asks `answer` for each shape of batch that `reply` is likely to need, so that no person waits for it."""
+
+    def reply(self, answer: Answer, line: str) -> str:
+        """What the model says to a line that a person wrote."""
+
     def samples(self, answer: Answer) -> list[str]:
         """A few lines that let a person see what the model has learned."""

@@ -14,8 +14,8 @@ SOURCES = ("stdlib", "files", "tfds")
 SPLITS = ("train", "validation", "test")
 
 
-def read_split(settings: Any, split: str, *, fields: Sequence[str]) -> Sequence[Record]:
-    """The records of `split` of the config's data section, each with all of `fields`.
+def read_split(settings: Any, split: str, *, fields: Sequence[str], optional: Sequence[str] = ()) -> Sequence[Record]:
+    """The records of `split` of the config's data section, each with all of `fields`, and of `optional` what there is.
 
     Raises:
       InputError: an unknown source, a split that the config does not name, or whatever is wrong with the files.
@@ -28,7 +28,7 @@ def read_split(settings: Any, split: str, *, fields: Sequence[str]) -> Sequence[
         return [record for records, _ in read_mixture(settings, fields=fields) for record in records]
     if not settings[split]:
         raise InputError(f"data.{split} is empty: say which file or split it is, or choose another split")
-    return _read(settings, settings[split], key=f"data.{split}", fields=fields)
+    return _read(settings, settings[split], key=f"data.{split}", fields=fields, optional=optional)
 
 
 def read_mixture(settings: Any, *, fields: Sequence[str]) -> list[tuple[Sequence[Record], float]]:
@@ -44,7 +44,9 @@ def read_mixture(settings: Any, *, fields: Sequence[str]) -> list[tuple[Sequence
     return [(_read(settings, place, key="data.mixture", fields=fields), weight) for place, weight in settings.mixture]
 
 
-def _read(settings: Any, place: str, *, key: str, fields: Sequence[str]) -> Sequence[Record]:
+def _read(
+    settings: Any, place: str, *, key: str, fields: Sequence[str], optional: Sequence[str] = ()
+) -> Sequence[Record]:
     if settings.source == "files" and is_parallel(place):
         return read_parallel(place, fields=fields)
     if settings.source == "files":
@@ -53,7 +55,7 @@ def _read(settings: Any, place: str, *, key: str, fields: Sequence[str]) -> Sequ
         from data.tfds import read_tfds  # tensorflow-datasets is slow to import
 
         where = {"data_dir": settings.directory or None, "prepare": settings.prepare}
-        return read_tfds(settings.name, split=place, fields=fields, **where)
+        return read_tfds(settings.name, split=place, fields=fields, optional=optional, **where)
     corpus = read_stdlib(max_bytes=settings.max_bytes or None)
     if place not in ("train", "validation"):
         raise InputError(f"{key}={place!r}: the standard library has the splits train and validation")

@@ -7,7 +7,7 @@ import numpy as np
 from errors import InputError
 from tasks.task import Answer, Batch
 from training.cluster import leader_first
-from training.mesh import put_batch, put_whole, settled
+from training.mesh import batch_ways, put_batch, put_whole, settled
 from training.notice import Notice
 from training.run import Run, device_part
 from training.step import make_answer, make_evaluate
@@ -41,10 +41,14 @@ class Evaluation:
         return scores | (run.task.graded(self.answerer(params), split) if self._graded else {})
 
     def answerer(self, params) -> Answer:
-        """`answer(host batch) -> answers on the host`."""
+        """`answer(host batch) -> answers on the host`; of any number of rows."""
         run = self._run
 
         def answer(batch: Batch) -> dict[str, np.ndarray]:
-            return jax.device_get(self._answers_of(params, put_whole(device_part(run.task, batch), run.mesh)))
+            rows, ways = len(next(iter(batch.values()))), batch_ways(run.mesh)
+            each = np.minimum(np.arange(-(-rows // ways) * ways), rows - 1)  # copies of the last go to idle devices
+            whole = {name: array[each] for name, array in device_part(run.task, batch).items()}
+            found = jax.device_get(self._answers_of(params, put_whole(whole, run.mesh)))
+            return {name: array[:rows] for name, array in found.items()}
 
         return answer
