@@ -193,7 +193,7 @@ def _words(text: str, spans: Int[np.ndarray, "n 2"], numbers: dict[str, int]) ->
     of_character = np.full(len(text) + 1, -1, np.int32)
     for word in WORD.finditer(text):
         of_character[word.start() : word.end()] = numbers.setdefault(word.group().casefold(), len(numbers))
-    return of_character[spans[:, 0]]
+    return np.where(spans[:, 0] < spans[:, 1], of_character[spans[:, 0]], -1)
 
 
 def _word_numbers(text: str, numbers: dict[str, int]) -> Int[np.ndarray, " _"]:

@@ -180,8 +180,9 @@ def _read_jsonl(file: Path, text: str) -> Iterator[Record]:
 
 
 def _read_squad(file: Path, text: str) -> Iterator[Record]:
+    escaped = "\\u" in text
     for values, origin in squad_questions(str(file), text):
-        if "\\u" in text:
+        if escaped:
             _refuse_surrogates(values, origin)
         yield Record(values, origin)
 
