@@ -42,10 +42,10 @@ class ReadingExamples:
     """A source of rows cls, question, sep, window, sep; not padded. RoBERTa's have two sep in the middle.
 
     Each row: "input_ids", "index", "asked" (tokens up to the question's end), "answerable" (1 where an answer may begin
-    or end: at the first token, which says that there is none, and in the window), "starts" (1 where one is looked for),
-    and where known "answers" [A 2], the first and last place of each annotator's answer, (0, 0) where the window does
-    not hold it. With `token_types` of at least 2 also "token_type_ids": 0 question, 1 document, and with 3 the
-    document's words that the question has too are 2.
+    or end: at the first token, which says that there is none, and at those of the window that are not white space
+    alone), "starts" (1 where one is looked for), and where known "answers" [A 2], the first and last place of each
+    annotator's answer, (0, 0) where the window does not hold it. With `token_types` of at least 2 also
+    "token_type_ids": 0 question, 1 document, and with 3 the document's words that the question has too are 2.
 
     `cut` counts the questions that lost tokens, `widened` the answers that begin or end inside a token.
     """
@@ -75,9 +75,10 @@ class ReadingExamples:
         ids = np.concatenate([np.asarray(part, np.int32) for part in parts])
         answerable = np.zeros(len(ids), np.int32)
         answerable[0] = 1
-        answerable[before : before + len(inside)] = 1
-        starts = np.zeros(len(ids), np.int32)
-        starts[before + window.first - window.begin : before + window.last - window.begin] = 1
+        spans = document.spans[window.begin : window.end]
+        answerable[before : before + len(inside)] = spans[:, 0] < spans[:, 1]
+        looked_at = np.arange(len(ids)) - (before - window.begin)
+        starts = np.where((looked_at >= window.first) & (looked_at < window.last), answerable, 0)
         row = {"input_ids": ids, "index": np.int32(index), "asked": 1 + len(asked)}
         row |= {"answerable": answerable, "starts": starts}
         if self.token_types >= 2:

@@ -1,5 +1,7 @@
 """Windows, and the characters that their tokens stand for."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,21 @@ from errors import InputError
 from tests.data.awkward import AWKWARD, PROSE
 
 KINDS = ("byte_bpe", "wordpiece", "unigram")
-PIECES = ["whale", "sea", "Größe", "漢字", "e\u0301tude", "👨‍👩‍👧‍👦", "don't", "3.14", "(a)", "ﬁn", "İst", "한국어", "x" * 9]
+PIECES = [
+    "whale",
+    "sea",
+    "Größe",
+    "漢字",
+    "e\u0301tude",
+    "👨‍👩‍👧‍👦",
+    "don't",
+    "3.14",
+    "(a)",
+    "ﬁn",
+    "İst",
+    "한국어",
+    "x" * 9,
+]
 SPACES = [" ", "  ", "\n", "\t", "\u00a0", " \n "]
 
 
@@ -83,12 +99,12 @@ def test_windows_share_the_stride_and_each_token_is_looked_at_once(tokenizer):
     examples = reading_examples([question], tokenizer, length=64, stride=20, question_length=8)
     tokens = len(examples.documents[0].ids)
     windows = examples.windows
-    assert all(later.begin == earlier.end - 20 for earlier, later in zip(windows, windows[1:], strict=False))
+    assert all(later.begin == earlier.end - 20 for earlier, later in pairwise(windows))
     assert windows[0].begin == 0
     assert windows[-1].end == tokens
     looked_at = [place for window in windows for place in range(window.first, window.last)]
     assert looked_at == list(range(tokens))
-    for earlier, later in zip(windows, windows[1:], strict=False):
+    for earlier, later in pairwise(windows):
         assert later.first - later.begin == earlier.end - later.first == 10  # as much on both sides
     whole = reading_examples([question], tokenizer, length=1024, stride=20, question_length=8)
     assert whole.windows == (Window(0, 0, tokens, 0, tokens),)
@@ -116,9 +132,10 @@ def test_a_row_says_which_places_are_the_documents(tokenizer):
     before = 1 + len(asked) + len(examples.between)
     assert row["asked"] == 1 + len(asked)
     assert row["input_ids"][before:-1].tolist() == document.tolist()
-    assert row["answerable"].tolist() == [1] + [0] * (before - 1) + [1] * len(document) + [0]
-    assert row["starts"].tolist() == [0] * before + [1] * len(document) + [0]
     spans = examples.documents[0].spans
+    letters = [int(start < end) for start, end in spans]
+    assert row["answerable"].tolist() == [1] + [0] * (before - 1) + letters + [0]
+    assert row["starts"].tolist() == [0] * before + letters + [0]
     shared = [2 if question.document[a:b] and a >= len("A small ship. ") else 1 for a, b in spans]
     assert row["token_type_ids"].tolist() == [0] * before + shared + [1]
 

@@ -71,7 +71,9 @@ def test_without_labels_no_answer_is_asked_for(read):
 @pytest.mark.parametrize(("start", "moved_to"), [(0, 4), (24, 4), (30, 46), (999, 46), (-5, 4)])
 def test_a_misplaced_answer_is_refused_or_moved_to_the_nearest_place_and_counted(read, start, moved_to):
     records = read(squad(asked(answers=[("whale", start), ("whale", 4)])))
-    with pytest.raises(InputError, match=r"dev.json: question a: the answer 'whale' does not stand at character .*near"):
+    with pytest.raises(
+        InputError, match=r"dev.json: question a: the answer 'whale' does not stand at character .*near"
+    ):
         read_questions(records, labelled=True)
     found = read_questions(records, labelled=True, misplaced="nearest")
     assert found.all[0].answers == (Place(moved_to, moved_to + 5), Place(4, 9))
@@ -141,5 +143,5 @@ def test_a_directory_passes_over_json_which_may_be_anything(read, tmp_path):
 
 
 def test_an_unknown_way_with_misplaced_answers_is_refused():
-    with pytest.raises(InputError, match="data.misplaced_answers='drop' is not one of refuse, nearest"):
+    with pytest.raises(InputError, match=r"data.misplaced_answers='drop' is not one of refuse, nearest"):
         read_questions([Record({}, "x")], labelled=True, misplaced="drop")
