@@ -32,6 +32,8 @@ RECIPES = [
     ),
     *(f"configs/summarise.py:{argument}" for argument in ("tiny", "small,model=longformer,length=8192", "led")),
     *(f"configs/semantic_roles.py:{size}" for size in ("tiny", "small", "base", "large")),
+    *(f"configs/question_answering.py:{size}" for size in ("tiny", "small", "base", "large")),
+    "configs/question_answering.py:small,whole=4096,overlap=True",
 ]
 OPTIONS = {"classes": 2, "dropout_rate": 0.1}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from configs import defaults
+from data.questions import read_questions
 from data.records import Record
 from data.tfds import read_tfds
 from errors import InputError
@@ -59,6 +60,22 @@ assert "tensorflow" not in sys.modules and "tiny_tfds_builder" not in sys.module
     environment = {**os.environ, "PYTHONPATH": ROOT}
     ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
+
+
+def test_squads_answers_are_read_as_from_its_json(prepared, tmp_path):
+    read_tfds("tiny_squad", split="train", data_dir=tmp_path, fields=("id",), prepare=True)
+    how = {"fields": ("id", "context", "question", "answers"), "optional": ("is_impossible", "nothing_such")}
+    records = read_tfds("tiny_squad", split="train", data_dir=tmp_path, **how)
+    found = {question.id: question for question in read_questions(records, labelled=True).all}
+    assert {number: question.answer_texts for number, question in found.items()} == {
+        "q0": ("Ålesund", "past"),
+        "q1": (),
+        "q2": ("whale",),
+    }
+    assert found["q0"].origin.startswith("tiny_squad/train:")
+    record = next(record for record in records if record.values["id"] == "q0")
+    assert record.values["answers"] == {"answer_start": [20, 15], "text": ["Ålesund", "past"]}
+    assert record.values["is_impossible"] is False
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,8 @@ def as_answers(*windows: Spans):
 
 def test_the_loss_is_the_mean_cross_entropy_over_the_places_that_may_be_an_answers(task, model, batch):
     totals = losses(task, model)(batch)
-    out = nnx.jit(model.__call__)(batch["input_ids"], attention_mask=batch["attention_mask"])
+    inputs = batch["input_ids"], batch["attention_mask"]
+    out = nnx.jit(lambda net, ids, mask: net(ids, attention_mask=mask))(model, *inputs)
     expected = 0.0
     for row in range(3):
         may = np.flatnonzero(batch["answerable"][row])
