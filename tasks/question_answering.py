@@ -129,7 +129,9 @@ class QuestionAnswering(ExampleTask):
     def threshold(self, answer: Answer) -> float:
         """The probability of no answer above which none is given: the config's, or the best one on validation."""
         given = self._given_threshold()
-        if given is None:
+        if given is None and all(question.answers for question in self.examples("validation").questions):
+            given = ALWAYS
+        elif given is None:
             print("the threshold of no answer is looked for on the validation split", flush=True)
             given = self._threshold_of(list(self._found(answer, "validation")))
         told = f"no answer where its probability is above {given:.4g}" if given < ALWAYS else "always an answer"

@@ -16,7 +16,12 @@ def talk(run: Run, params: dict[str, jax.Array], *, lines: Iterable[str]) -> Non
     """Prints the reply to each line, as soon as it is there; a line that has none is told why, and the next is read.
 
     All that has to be compiled is compiled before the first line. How long replies took is told at the end.
+
+    Raises:
+      InputError: there are several processes, or what the task gets ready beforehand cannot be had.
     """
+    if jax.process_count() > 1:
+        raise InputError("mode=talk is one process's: leave cluster.address empty")
     answer = Evaluation(run, graded=False).answerer(params)
     began = time.perf_counter()
     run.task.rehearse(answer)
