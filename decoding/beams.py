@@ -36,8 +36,8 @@ def search(model: Writer, prompt: Prompt, settings: Settings) -> Written:
     logits, cache = model.step(prompt.tokens, prompt.cache, attention_mask=prompt.attention_mask, last=True)
     settings.check_vocabulary(logits.shape[-1])
     B, beams, most = logits.shape[0], settings.num_beams, settings.max_new_tokens
-    if _candidates(settings) > logits.shape[-1]:
-        raise InputError(f"num_beams={beams} is too many for a vocabulary of {logits.shape[-1]} tokens")
+    if _candidates(settings) > beams * logits.shape[-1]:
+        raise InputError(f"eos_token_id names {len(settings.ends)} of {logits.shape[-1]} tokens: no text could go on")
     text = prompt.text(settings)
     text = Text(*(jnp.repeat(each, beams, 0) for each in text[:2]), text.at)
     alone = jnp.full((B, beams), -jnp.inf, logits.dtype).at[:, 0].set(0)  # the others would be the same again

@@ -86,14 +86,14 @@ class Settings:
         return value
 
     def _refuse_ids(self) -> None:
-        named = {name: (getattr(self, name),) for name in ("forced_bos_token_id", "forced_eos_token_id")}
-        named["decoder_start_token_id"] = (self.decoder_start_token_id,)
-        named |= {"eos_token_id": self.ends, "suppress_tokens": self.suppress_tokens}
+        named = {"eos_token_id": self.ends, "suppress_tokens": self.suppress_tokens}
+        for name in ("forced_bos_token_id", "forced_eos_token_id", "decoder_start_token_id"):
+            named[name] = () if getattr(self, name) is None else (getattr(self, name),)
         for name, ids in named.items():
             if not isinstance(ids, tuple):
                 raise InputError(f"{name} must be a tuple of token ids, got {ids!r}")
             for one in ids:
-                if one is not None and (isinstance(one, bool) or not isinstance(one, int) or one < 0):
+                if isinstance(one, bool) or not isinstance(one, int) or one < 0:
                     raise InputError(f"{name} must be made of token ids, whole numbers from 0 on, got {one!r}")
         for name in ("forced_bos_token_id", "forced_eos_token_id"):
             if getattr(self, name) in self.suppress_tokens:
