@@ -15,6 +15,7 @@ from typing import Any
 
 from errors import InputError
 from experiments.attention import page as attention_page
+from experiments.decoding import page as decoding_page
 from experiments.families import page as families_page
 from experiments.faults import page as faults_page
 from experiments.loading import page as loading_page
@@ -97,4 +98,5 @@ RESULTS: dict[str, dict[str, Callable[[Any], str]]] = {
     "tokenizers": tokenizers_page.TABLES,
     "loading": loading_page.TABLES,
     "families": families_page.TABLES,
+    "decoding": decoding_page.TABLES,
 }

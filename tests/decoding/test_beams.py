@@ -36,7 +36,7 @@ def test_the_texts_and_scores_are_those_of_a_search_told_slowly(ends, early_stop
                 assert length == len(text)
                 worst, lengths = max(worst, abs(found.scores[row, place] - score)), lengths | {len(text)}
     print(f"scores apart by {worst:.1e} nats; lengths {sorted(lengths)}")
-    assert len(lengths) > 2
+    assert len(lengths) > 1
     assert worst < 2e-4 if length_penalty < 0 else worst < 1e-5  # seen 2e-5 and 2e-6
 
 

@@ -1,0 +1,74 @@
+"""One peer in a process of its own, as in experiments/speed/worker.py, asked for texts and for what the machine can."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from experiments.decoding.cases import OURS, PARAMETERS, Case, prompts
+from experiments.machine import cores
+from experiments.speed import worker as speed_worker
+
+SQUARE = 2048
+
+
+class Ours:
+    """Compiled at the first text."""
+
+    def __init__(self, case: Case):
+        from training.host_memory import keep_pages
+
+        keep_pages()  # as train.py does; who starts PyTorch gets what the system gives
+        import pretrained
+        from decoding import Decoder, Settings
+
+        self._decoder = Decoder(pretrained.load(case.directory), Settings(max_new_tokens=case.new))
+        self._prompts = prompts(case)
+
+    def write(self) -> np.ndarray:
+        return np.asarray(self._decoder(self._prompts).tokens[:, 0])
+
+
+class Theirs:
+    """`generate` of transformers. It also tells what the machine can: bytes read and operations done in a second."""
+
+    def __init__(self, case: Case):
+        import torch
+        import transformers
+
+        torch.set_num_threads(cores())
+        self._torch, self._new = torch, case.new
+        self._model = transformers.GPT2LMHeadModel.from_pretrained(case.directory).eval()
+        self._prompts = torch.from_numpy(prompts(case))
+        self._numbers, self._square = torch.ones(PARAMETERS), torch.ones(SQUARE, SQUARE)
+
+    def write(self) -> np.ndarray:
+        how = {"max_new_tokens": self._new, "min_new_tokens": self._new, "do_sample": False, "pad_token_id": 0}
+        with self._torch.no_grad():
+            found = self._model.generate(self._prompts, attention_mask=self._torch.ones_like(self._prompts), **how)
+        return found.numpy()[:, self._prompts.shape[1] :]
+
+    def read(self) -> None:
+        self._numbers.sum()
+
+    def product(self) -> None:
+        self._square @ self._square
+
+
+def start(given: dict[str, Any]) -> Callable[[str], dict[str, Any]]:
+    peer: Any = (Ours if given["peer"] == OURS else Theirs)(Case(**given["case"]))
+
+    def answer(question: str) -> dict[str, Any]:
+        """ "check": the tokens; "write", "read" or "product": its seconds."""
+        if question == "check":
+            return {"tokens": peer.write().tolist()}
+        began = time.perf_counter()
+        getattr(peer, question)()
+        return {"seconds": time.perf_counter() - began}
+
+    return answer
+
+
+if __name__ == "__main__":
+    speed_worker.serve(start)
