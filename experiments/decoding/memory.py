@@ -2,9 +2,9 @@
 
     python -m experiments.decoding.memory && python -m experiments.ledger --write
 
-Small nets with rotary places (2 layers of width 64, windows of 256 tokens), one row, greedy, each length in a process of
-its own. Told: the bytes of the cache, the temporary memory that the compiler planned for the whole loop, and the most
-that the process held after it had written all tokens. The tokens themselves are 5 bytes each.
+Small nets with rotary places (2 layers of width 64, windows of 256 tokens), one row, greedy, each length in a process
+of its own. Told: the bytes of the cache, the temporary memory that the compiler planned for the whole loop, and the
+most that the process held after it had written all tokens. The tokens themselves are 5 bytes each.
 """
 
 import argparse
@@ -40,9 +40,8 @@ def written(net: str, length: int) -> dict[str, Any]:
     model = CausalLM(build(cfg, rngs=nnx.Rngs(0)), rngs=nnx.Rngs(1))
     graph, state = nnx.split(model)
     settings, prompt = Settings(max_new_tokens=length - 1), jnp.ones((1, 1), jnp.int32)
-    program = (
-        jax.jit(lambda state, ids: generate(nnx.merge(graph, state), ids, settings)).lower(state, prompt).compile()
-    )
+    write = jax.jit(lambda state, ids: generate(nnx.merge(graph, state), ids, settings))
+    program = write.lower(state, prompt).compile()
     lengths = program(state, prompt).lengths
     if int(lengths[0, 0]) != length - 1:
         raise RuntimeError(f"{int(lengths[0, 0])} tokens were written, not {length - 1}")

@@ -47,11 +47,11 @@ MEMORY = ("net", "tokens written", "its cache, KiB", "temporaries of the program
 
 
 def memory_table(report: dict[str, Any]) -> str:
-    rows = [
-        (case["net"], f"{case['length']:,}", f"{case['cache'] / 1024:,.0f}", f"{case['temporary'] / 1024:,.0f}")
-        + (f"{case['peak_mib']:,}",)
-        for case in report["cases"]
-    ]
+    def row(case: dict[str, Any]) -> tuple[str, ...]:
+        kib = (f"{case[name] / 1024:,.0f}" for name in ("cache", "temporary"))
+        return (case["net"], f"{case['length']:,}", *kib, f"{case['peak_mib']:,}")
+
+    rows = [row(case) for case in report["cases"]]
     return f"{origin(report)}\n{markdown(MEMORY, rows)}"
 
 

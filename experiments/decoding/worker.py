@@ -60,7 +60,7 @@ def start(given: dict[str, Any]) -> Callable[[str], dict[str, Any]]:
     peer: Any = (Ours if given["peer"] == OURS else Theirs)(Case(**given["case"]))
 
     def answer(question: str) -> dict[str, Any]:
-        """ "check": the tokens; "write", "read" or "product": its seconds."""
+        """The tokens to "check"; seconds to "write", "read" or "product"."""
         if question == "check":
             return {"tokens": peer.write().tolist()}
         began = time.perf_counter()
