@@ -114,7 +114,7 @@ class Decoder(nnx.Module):
     def empty_caches(self, memory: Float[Array, "B S D"], capacity: int) -> Any:
         """For `capacity` tokens after `memory`, whose keys and values are made once and for all."""
         cfg, batch = self.cfg, memory.shape[0]
-        room = jnp.zeros((batch, capacity, cfg.heads, cfg.head_width), cfg.compute_dtype)
+        room = jnp.zeros((batch, cfg.heads, capacity, cfg.head_width), cfg.compute_dtype)
         layers = iter(in_order(self.layers, cfg))
         return fresh_caches(
             self.layers, lambda: DecoderCache(KeyValues(room, room), next(layers).cross.remembered(memory)), cfg=cfg

@@ -56,7 +56,7 @@ class Transformer(Encoder):
         if not cfg.causal:
             raise InputError("only a causal net is decoded step by step: set causal")
         cfg.check_length(capacity, what="a text to write")
-        room = jnp.zeros((batch, capacity, cfg.heads, cfg.head_width), cfg.compute_dtype)
+        room = jnp.zeros((batch, cfg.heads, capacity, cfg.head_width), cfg.compute_dtype)
         layers = fresh_caches(self.layers, lambda: KeyValues(room, room), cfg=cfg)
         return empty_cache(batch, layers, capacity=capacity)
 
