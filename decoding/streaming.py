@@ -68,10 +68,10 @@ def _streams(
     decoder: Decoder, input_ids: Array, decode: Callable, stop: tuple[str, ...], chunk: int, inputs: dict
 ) -> Iterator[tuple[str, ...]]:
     settings = decoder.settings
-    state, until = decoder.begin(input_ids, **inputs), 1
+    state, until = decoder.begin(input_ids, **inputs), 0
     rows = [_Row(stop) for _ in range(state.lengths.shape[0])]
     while True:
-        until = min(until + chunk - (until == 1), settings.max_new_tokens)
+        until = min(until + chunk, settings.max_new_tokens)
         state = decoder.advance(state, until)
         tokens = np.asarray(state.text.tokens[:, -settings.max_new_tokens :])
         lengths, ended = np.asarray(state.lengths), np.asarray(state.ended) | (until == settings.max_new_tokens)
