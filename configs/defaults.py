@@ -46,6 +46,7 @@ def _model() -> ConfigDict:
     model.heads = 4  # H, attention heads; width must be a multiple
     model.mlp_width = 512  # F, hidden size of the feed-forward part
     model.key_width = 0  # K, size of a token's key in one head; 0 = width / heads
+    model.word_vectors = ""  # GloVe or fastText file that words start from (masked_lm, classification, regression)
     model.embedding_width = 0  # size of a token in the tables of words, places and types; 0 = width (ALBERT: 128)
     model.layer_order = ()  # which distinct layer comes at each turn, (0, 0, 0, 0) = one shared; () = each once
     model.decoder_depth = 0  # layers of a decoder that writes what the net has read; 0 = none
@@ -72,6 +73,7 @@ def _model() -> ConfigDict:
     model.scaled_scores = True  # attention scores are divided by sqrt(K); T5's are not
     model.activation = "gelu"  # gelu | gelu_tanh | relu | geglu | geglu_tanh
     model.token_types = 0  # number of token types (BERT has 2); 0 = no such embedding
+    model.pooling = "first"  # whose vector a text is told by: first | last (token) | mean (classification, regression)
     model.dropout_rate = 0.1  # on embeddings and on each residual branch
     model.attention_dropout_rate = 0.1  # on attention probabilities
     model.norm_epsilon = 1e-5  # added to the variance in layer normalisation
@@ -114,8 +116,10 @@ def _data() -> ConfigDict:
     data.target = ""  # field that holds the text to write (translation, summarisation)
     data.references = ()  # fields that hold texts which would be right, where there are several; () = target
     data.prefix = ""  # stands before each text to read, such as "summarize: " (translation, summarisation)
-    data.label = "label"  # field that holds the class
-    data.classes = ()  # names of the classes, in the order of their ids
+    data.label = "label"  # field that holds the class, or the number (regression)
+    data.hypothesis = "This text is about {}."  # what a text may entail; {} = the name of a class (zero_shot)
+    data.classes = ()  # names of the classes, in the order of their ids; () = those of the training split, sorted
+    data.outside = ""  # class of the texts that belong to none of the others; "" = there is none (classification)
     data.columns = ()  # names of the columns of a .csv, .tsv or .conll file; () = the first line tells them
     data.max_bytes = 0  # at most this much of the standard library is used; 0 = all (stdlib)
     data.length = 512  # S, tokens in a row (masked_lm, semantic_roles) or where a text is cut (classification)
@@ -140,6 +144,7 @@ def _masking() -> ConfigDict:
     masking.mean_span = 3.0  # tokens hidden together, on average (span_corruption, denoising)
     masking.permute_sentences = True  # they change places before tokens are hidden (denoising)
     masking.unigram_bias = False  # the output bias starts at the training tokens' log frequencies: a quicker start
+    masking.inputs = 0.0  # share of a training text's tokens that are hidden from it (classification, regression)
     masking.whole_words = False  # mask all pieces of a word together
     return masking
 
@@ -181,6 +186,7 @@ def _evaluation() -> ConfigDict:
     evaluation.batches = 0  # evaluate on at most this many batches; 0 = all
     evaluation.graded = False  # whole answers are scored (BLEU, ...) while training too; mode=evaluate always does it
     evaluation.stride = 0  # tokens from one row to the next; those seen before are context alone; 0 = a row (causal_lm)
+    evaluation.outside_threshold = False  # below a probability that validation decides, data.outside is answered
     evaluation.split = "validation"  # split that mode=evaluate scores: train | validation | test
     return evaluation
 
@@ -223,7 +229,7 @@ def _checkpoint() -> ConfigDict:
     checkpoint.every = 100  # optimizer steps between checkpoints; the last step is always saved
     checkpoint.keep = 2  # newest checkpoints that are kept, beside the best one; 2 or more survive a damaged newest
     checkpoint.verify = True  # check what is read against its digests: 0.05 s for 100 M float32 on two cores
-    checkpoint.best = "loss"  # validation score that decides the best: loss | perplexity | accuracy | f1
+    checkpoint.best = "loss"  # validation score that decides the best, one of the task's: loss | accuracy | f1 | ...
     return checkpoint
 
 

@@ -1,5 +1,6 @@
 """Examples for classifying one text or a pair of texts, and their padding into batches."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ class ClassificationExamples:
 
     ids: tuple[Int[np.ndarray, " _"], ...]
     second_starts: tuple[int, ...] | None  # where a pair's second text begins
-    labels: Int[np.ndarray, " N"] | None
+    labels: Shaped[np.ndarray, " N"] | None  # int32 classes, or float32 numbers
     lengths: Int[np.ndarray, " N"]
     origins: tuple[str, ...]
     classes: tuple[str, ...]
@@ -53,14 +54,16 @@ def classification_examples(
 
     RoBERTa: cls first sep sep second sep. BERT: cls first sep second sep, with token_type_ids. Texts too long for
     `length` tokens lose their end, the longer of a pair first. A label is the name of a class or, if no class has that
-    name, a whole number that counts them from 0. `label=None` reads none, for prediction.
+    name, a whole number that counts them from 0; without `classes` it is any number, float32. `label=None` reads none,
+    for prediction.
 
     Raises:
-      InputError: naming file and line, for a missing field, a text that is no string, or a label outside `classes`.
+      InputError: naming file and line, for a missing field, a text that is no string, a label outside `classes`, or one
+        that is no finite number.
     """
     fields = [text] if pair is None else [text, pair]
     # Labels first: they are quick, and a bad one should not wait for the tokenizer.
-    labels = None if label is None else np.asarray([_label(r, label, classes) for r in records], np.int32)
+    labels = None if label is None else _labels(records, label, classes)
     texts = [tokenizer.encode_batch([_text(r, field) for r in records]) for field in fields]
     between = separators(tokenizer)
     room = length - 2 - (len(between) if pair else 0)
@@ -83,6 +86,12 @@ def classification_examples(
     )
 
 
+def _labels(records: Sequence[Record], field: str, classes: Sequence[str]) -> Shaped[np.ndarray, " N"]:
+    if not classes:
+        return np.asarray([_number(r, field) for r in records], np.float32)
+    return np.asarray([_label(r, field, classes) for r in records], np.int32)
+
+
 def _text(record: Record, field: str) -> str:
     value = _field(record, field)
     if not isinstance(value, str):
@@ -90,9 +99,41 @@ def _text(record: Record, field: str) -> str:
     return value
 
 
+def classes_of(records: Sequence[Record], label: str, *, also: Sequence[str] = ()) -> tuple[str, ...]:
+    """The different labels and those of `also`, whole numbers in their order, else sorted as text.
+
+    Raises:
+      InputError: naming file and line, for a label that is no text, whole number or truth value, or an empty one.
+    """
+    names = set(also)
+    for record in records:
+        value = _field(record, label)
+        if not isinstance(value, str | int) or not (name := _name(value)):
+            told = "empty" if value == "" else f"{value!r}, which is no name"
+            raise InputError(f"{record.origin}: the {label} is {told}; name the classes in data.classes")
+        names.add(name)
+    whole = all(name.removeprefix("-").isascii() and name.removeprefix("-").isdigit() for name in names)
+    return tuple(sorted(names, key=int) if whole else sorted(names))
+
+
+def _name(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _number(record: Record, field: str) -> float:
+    value = _field(record, field)
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number) or abs(number) > float(np.finfo(np.float32).max):
+        raise InputError(f"{record.origin}: the {field} {str(value)[:80]!r} is not a finite number")
+    return number
+
+
 def _label(record: Record, field: str, classes: Sequence[str]) -> int:
     value = _field(record, field)
-    name = str(value).lower() if isinstance(value, bool) else str(value)
+    name = _name(value)
     if name in classes:
         return list(classes).index(name)
     if isinstance(value, int | str) and name.isascii() and name.isdigit() and int(name) < len(classes):
@@ -158,7 +199,8 @@ class PadTo:
             "index": np.asarray([e["index"] for e in examples], np.int32),
         }
         if "label" in examples[0]:
-            batch["labels"] = np.asarray([e["label"] for e in examples], np.int32)
+            labels = np.asarray([e["label"] for e in examples])
+            batch["labels"] = labels.astype(np.float32 if labels.dtype.kind == "f" else np.int32)
         if "token_type_ids" in examples[0]:
             batch["token_type_ids"] = padded([e["token_type_ids"] for e in examples], length, 0)
         if self.global_first:

@@ -101,3 +101,19 @@ def _padded(values: np.ndarray, length: int, dtype: type) -> np.ndarray:
     out = np.zeros(length, dtype)
     out[: len(values)] = values
     return out
+
+
+def hide_tokens(
+    ids: Int[np.ndarray, " n"],
+    rng: np.random.Generator,
+    *,
+    rate: float,
+    mask_id: int,
+    special_ids: Int[np.ndarray, " m"],
+) -> Int[np.ndarray, " n"]:
+    """Each token that is not special becomes the mask with probability `rate`, whatever becomes of the others.
+
+    A net that learns to read through such noise leans on no single word (Iyyer et al. 2015, section 3.2, drops words).
+    """
+    hidden = (rng.random(len(ids)) < rate) & ~np.isin(ids, special_ids)
+    return np.where(hidden, np.int32(mask_id), ids)

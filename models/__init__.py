@@ -21,6 +21,8 @@ HEADS = {
     "translation": Generator,
     "summarisation": Generator,
     "classification": SequenceClassifier,
+    "regression": SequenceClassifier,
+    "zero_shot": SequenceClassifier,
     "semantic_roles": TokenClassifier,
     "question_answering": SpanFinder,
 }

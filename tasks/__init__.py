@@ -6,16 +6,20 @@ from tasks.classification import Classification
 from tasks.denoising import Denoising
 from tasks.masked_lm import MaskedLM
 from tasks.question_answering import QuestionAnswering
+from tasks.regression import Regression
 from tasks.semantic_roles import SemanticRoles
 from tasks.span_corruption import SpanCorruption
 from tasks.summarisation import Summarisation
 from tasks.texts import load_tokenizer, vocab_rows
 from tasks.translation import Translation
+from tasks.zero_shot import ZeroShot
 
 TASKS = {
     "masked_lm": MaskedLM,
     "causal_lm": CausalLM,
     "classification": Classification,
+    "regression": Regression,
+    "zero_shot": ZeroShot,
     "span_corruption": SpanCorruption,
     "denoising": Denoising,
     "translation": Translation,

@@ -1,9 +1,8 @@
-"""Sequence classification of one text or a pair, from the first token's vector (Devlin et al. 2018, section 4.1)."""
+"""Sequence classification of one text or a pair, from one vector of it (Devlin et al. 2018, section 4.1)."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -11,47 +10,60 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from data.classification import ClassificationExamples, PadTo, classification_examples
 from errors import InputError
-from metrics import binary_f1, confusion_accuracy, macro_f1, majority_baseline
+from metrics import (
+    best_threshold,
+    binary_f1,
+    confusion_accuracy,
+    in_scope_accuracy,
+    macro_f1,
+    majority_baseline,
+    matthews_correlation,
+    out_of_scope_recall,
+)
 from ops.losses import cross_entropy_sums
-from tasks.examples import ExampleTask
-from tasks.inputs import check_global_tokens, encoder_inputs
+from tasks.class_names import class_names
 from tasks.task import Answer, Totals
-from tasks.texts import read_split
+from tasks.whole_texts import WholeTexts
+
+OUTSIDE = ("in_scope_accuracy", "out_of_scope_recall")
 
 
 @dataclass(frozen=True, eq=False)
-class Classification(ExampleTask):
-    """One class for each example. Scores come from confusion counts; F1 is that of class 1 of two, else macro F1."""
+class Classification(WholeTexts):
+    """One class for each example. Scores come from confusion counts; F1 is that of class 1 of two, else macro F1.
+
+    With `data.outside`, the class of what belongs to none of the others: it is learnt from its examples as any class
+    is. `evaluation.outside_threshold` also answers it where the model is unsure, below the probability that gives the
+    most right answers on the validation split, found anew with the weights at hand (Larson et al. 2019, section 3).
+    """
 
     def __post_init__(self):
-        check_global_tokens(self.config.data.global_tokens)
-        if self.config.data.mixture:
-            raise InputError("data.mixture draws rows for masked_lm; classification takes all of data.train")
-        if len(set(self.config.data.classes)) < 2:
-            raise InputError("data.classes must name at least two different classes, as in ('negative', 'positive')")
+        super().__post_init__()
+        if self.config.evaluation.outside_threshold and not self.config.data.outside:
+            raise InputError("evaluation.outside_threshold answers data.outside, which is empty: name a class there")
+        self.classes  # noqa: B018  (what is wrong with them is told now)
 
-    @property
-    def head(self) -> dict[str, Any]:
-        return {"classes": len(self.config.data.classes), "dropout_rate": self.config.model.dropout_rate}
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        return class_names(self.config, self.directory, lambda: self._records("train"))
 
     @property
     def identity(self) -> dict[str, Any]:
-        digest = hashlib.sha256(b"".join(self.examples("train").ids))
-        digest.update(self.examples("train").labels.tobytes())
-        return {"tokenizer": self.tokenizer.sha256, "training data": digest.hexdigest()}
+        """Classes that were found in the data belong to it; those that the config names are the config's."""
+        return super().identity | ({} if self.config.data.classes else {"classes": ", ".join(self.classes)})
 
     @property
     def score_names(self) -> tuple[str, ...]:
-        return ("loss", "accuracy", "f1")
+        return ("loss", "accuracy", "f1", "matthews", *(OUTSIDE if self.config.data.outside else ()))
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        return ("input_ids", "attention_mask", "token_type_ids", "global_attention_mask", "labels", "example_weights")
+    def graded_names(self) -> tuple[str, ...]:
+        names = ("threshold", *(f"thresholded_{name}" for name in OUTSIDE))
+        return names if self._thresholded else ()
 
     def loss(self, model: nnx.Module, batch: Mapping[str, jax.Array], *, rngs: nnx.Rngs | None) -> Totals:
-        logits, labels = self._logits(model, batch, rngs), batch["labels"]
+        logits, labels = self.logits(model, batch, rngs), batch["labels"]
         weights = batch.get("example_weights", jnp.ones(labels.shape, jnp.float32))
         loss, weight = cross_entropy_sums(logits, labels, weights)
         classes = logits.shape[-1]
@@ -60,61 +72,75 @@ class Classification(ExampleTask):
         return {"loss": loss, "weight": weight, "confusion": confusion.reshape(classes, classes)}
 
     def scores(self, totals: Totals) -> dict[str, float]:
-        return {"loss": float(totals["loss"]) / float(totals["weight"])} | _confusion_scores(
-            np.asarray(totals["confusion"])
-        )
+        loss = float(totals["loss"]) / float(totals["weight"])
+        return {"loss": loss} | self._confusion_scores(np.asarray(totals["confusion"]))
+
+    def graded(self, answer: Answer, split: str) -> dict[str, float]:
+        if not self._thresholded:
+            return {}
+        threshold, outside = self._threshold(answer), self._outside
+        labels, probabilities = self._told(answer, split)
+        confusion = np.zeros((len(self.classes),) * 2)
+        np.add.at(confusion, (labels, _answered(probabilities, outside, threshold)), 1)
+        found = (threshold, in_scope_accuracy(confusion, outside), out_of_scope_recall(confusion, outside))
+        return dict(zip(self.graded_names, found, strict=True))
 
     def baseline(self, split: str) -> dict[str, Any]:
         """Always answering the most frequent class of the training split."""
         train, there = self.examples("train").labels, self.examples(split).labels
-        confusion = majority_baseline(train, there, len(self.config.data.classes))
-        return {"name": "majority class"} | _confusion_scores(confusion)
+        confusion = majority_baseline(train, there, len(self.classes))
+        scores = self._confusion_scores(confusion)
+        told = {f"thresholded_{name}": scores[name] for name in OUTSIDE} if self._thresholded else {}
+        return {"name": "majority class"} | scores | told
 
     def answers(self, model: nnx.Module, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-        return {"probabilities": jax.nn.softmax(self._logits(model, batch, None))}
+        return {"probabilities": jax.nn.softmax(self.logits(model, batch, None))}
 
     def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
-        classes, origins = self.config.data.classes, self.examples(split, labelled=False).origins
+        classes, origins = self.classes, self.examples(split, labelled=False).origins
+        threshold = self._threshold(answer) if self._thresholded else 0.0
         for batch, found in self.answered(answer, split, labelled=False):
+            told = _answered(found["probabilities"], self._outside, threshold)
             for row in np.flatnonzero(batch["example_weights"]):
                 chances = found["probabilities"][row]
                 yield {
                     "origin": origins[batch["index"][row]],
-                    "label": classes[int(chances.argmax())],
+                    "label": classes[int(told[row])],
                     "probabilities": {name: round(float(p), 6) for name, p in zip(classes, chances, strict=True)},
                 }
 
-    def _logits(self, model: nnx.Module, batch: Mapping[str, jax.Array], rngs: nnx.Rngs | None) -> jax.Array:
-        return model(batch["input_ids"], rngs=rngs, **encoder_inputs(batch)).logits
+    @property
+    def _thresholded(self) -> bool:
+        return self.config.evaluation.outside_threshold
 
-    @cached_property
-    def collate(self) -> PadTo:
-        data = self.config.data
-        lengths = (*sorted(length for length in data.buckets if length < data.length), data.length)
-        first = self.config.model.name == "longformer" and data.global_tokens == "first"
-        return PadTo(lengths, self.tokenizer.pad_id, global_first=first)
+    @property
+    def _outside(self) -> int:
+        return self.classes.index(self.config.data.outside) if self.config.data.outside else 0
 
-    @cache  # noqa: B019  (a task lives as long as its process)
-    def examples(self, split: str, *, labelled: bool = True) -> ClassificationExamples:
-        data = self.config.data
-        fields = tuple(f for f in (data.text, data.text_pair, data.label if labelled else "") if f)
-        examples = classification_examples(
-            read_split(data, split, fields=fields),
-            self.tokenizer,
-            length=data.length,
-            classes=data.classes,
-            text=data.text,
-            pair=data.text_pair or None,
-            label=data.label if labelled else None,
-        )
-        print(
-            f"{split}: {len(examples)} examples, median {int(np.median(examples.lengths))} tokens, "
-            f"{examples.truncated} cut at {data.length}",
-            flush=True,
-        )
-        return examples
+    def _threshold(self, answer: Answer) -> float:
+        labels, probabilities = self._told(answer, "validation")
+        right = probabilities.argmax(-1) == labels
+        return best_threshold(_confidence(probabilities, self._outside), right, labels == self._outside)
+
+    def _told(self, answer: Answer, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """The labels [N] of a split and the probabilities [N C] that the model gives."""
+        real = ((batch, found, batch["example_weights"] > 0) for batch, found in self.answered(answer, split))
+        labels, probabilities = zip(*((b["labels"][w], f["probabilities"][w]) for b, f, w in real), strict=True)
+        return np.concatenate(labels), np.concatenate(probabilities)
+
+    def _confusion_scores(self, confusion: np.ndarray) -> dict[str, float]:
+        f1 = binary_f1(confusion) if len(confusion) == 2 else macro_f1(confusion)
+        scores = {"accuracy": confusion_accuracy(confusion), "f1": f1, "matthews": matthews_correlation(confusion)}
+        if not self.config.data.outside:
+            return scores
+        found = (in_scope_accuracy(confusion, self._outside), out_of_scope_recall(confusion, self._outside))
+        return scores | dict(zip(OUTSIDE, found, strict=True))
 
 
-def _confusion_scores(confusion: np.ndarray) -> dict[str, float]:
-    f1 = binary_f1(confusion) if len(confusion) == 2 else macro_f1(confusion)
-    return {"accuracy": confusion_accuracy(confusion), "f1": f1}
+def _confidence(probabilities: np.ndarray, outside: int) -> np.ndarray:
+    """The probability of each answer; 0 where it already is `outside`, which no threshold changes."""
+    return np.where(probabilities.argmax(-1) == outside, 0.0, probabilities.max(-1))
+
+
+def _answered(probabilities: np.ndarray, outside: int, threshold: float) -> np.ndarray:
+    return np.where(_confidence(probabilities, outside) < threshold, outside, probabilities.argmax(-1))

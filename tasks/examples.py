@@ -18,8 +18,9 @@ from tasks.task import Answer, Batch
 class ExampleTask:
     """Batches drawn from a source; a task says which source, and how examples become a batch.
 
-    What few tasks have stands here as nothing: options of the head, starting values, samples, graded scores, files in
-    an official scorer's format, and `drawn`: what chance adds to an example (`data.loader.Transform`).
+    What few tasks have stands here as nothing: names of classes, options of the head, starting values, samples, graded
+    scores, files in an official scorer's format, and what chance adds to an example (`data.loader.Transform`): `drawn`
+    to any, or `disturbed` in its place to one that is trained on.
     """
 
     config: Any
@@ -28,7 +29,9 @@ class ExampleTask:
     share: Share = field(default_factory=Share)  # of each batch that this process reads
 
     drawn: ClassVar[Transform | None] = None
+    disturbed: ClassVar[Transform | None] = None
     graded_names: ClassVar[tuple[str, ...]] = ()
+    classes: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self):
         """Raises InputError for a config that the task can make nothing of, before anything is read."""
@@ -103,7 +106,7 @@ class ExampleTask:
             ahead=self.config.data.read_ahead,
             share=self.share,
             length_groups=self.config.data.length_groups,
-            **self._loading,
+            **self._loading | {"transform": self.disturbed or self.drawn},
         )
 
     def _passed_over(self, source: Source, share: Share) -> EvalBatches:

@@ -23,6 +23,7 @@ from tasks.examples import ExampleTask
 from tasks.inputs import check_global_tokens, encoder_inputs, first_token_global
 from tasks.task import Answer, Batch, Totals
 from tasks.texts import read_mixture, read_split, vocab_rows
+from tasks.word_table import check_word_vectors, words_from_vectors
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,7 @@ class MaskedLM(ExampleTask):
 
     def __post_init__(self):
         check_global_tokens(self.config.data.global_tokens)
+        check_word_vectors(self.config)
         if not 0 < self.config.masking.rate < 1:
             raise InputError(f"masking.rate={self.config.masking.rate} must lie between 0 and 1")
         if self.config.train.loss_chunk < 0:
@@ -62,12 +64,16 @@ class MaskedLM(ExampleTask):
         return predictions_per_row(self.config.masking.rate, self.config.data.length)
 
     def initial_params(self) -> dict[str, np.ndarray]:
-        """The output bias at the tokens' log frequencies, so that training starts at the unigram loss; if asked for."""
+        """Word vectors; the output bias at the tokens' log frequencies, so that training starts at the unigram loss.
+
+        Each if it is asked for.
+        """
+        words = words_from_vectors(self.config, self.tokenizer, lambda: self._counts("train"))
         if not self.config.masking.unigram_bias:
-            return {}
+            return words
         counts = self._counts("train") + 1.0  # add-one, as in the baseline
         counts = np.pad(counts, (0, vocab_rows(self.config, self.tokenizer) - len(counts)), constant_values=1.0)
-        return {"head.bias": np.log(counts / counts.sum()).astype(np.float32)}
+        return words | {"head.bias": np.log(counts / counts.sum()).astype(np.float32)}
 
     def loss(self, model: nnx.Module, batch: Mapping[str, jax.Array], *, rngs: nnx.Rngs | None) -> Totals:
         labels, weights = batch["labels"], batch["label_weights"]

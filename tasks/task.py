@@ -37,6 +37,10 @@ class Task(Protocol):
         """Names that `graded` gives; often none."""
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of what the model tells apart, in the order of its outputs; often none."""
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of the arrays that the device needs; a batch may hold others, for the host."""
 

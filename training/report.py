@@ -64,6 +64,7 @@ FILES = {
     "tensorboard": "the same for TensorBoard",
     "checkpoints": "model, optimizer, random state and data position",
     "tokenizer": "tokenizer.json",
+    "classes.json": "names of the classes that were found in the training split",
     "config.json": "the resolved config",
 }
 
@@ -135,8 +136,7 @@ def export(run: Run, params: dict[str, jax.Array], save: Callable[..., None]) ->
     if jax.process_count() > 1:
         raise InputError("mode=export writes what one process holds: leave cluster.address empty")
     place, tokenizer = run.directory / "exported", run.task.tokenizer
-    classes = run.config.data.classes if "classes" in run.task.head else ()
-    save(run.skeleton.join(params), place, pad_token_id=tokenizer.pad_id, classes=classes)
+    save(run.skeleton.join(params), place, pad_token_id=tokenizer.pad_id, classes=run.task.classes)
     tokenizer.save(place)
     first = tokenizer.sep_id if run.config.model.causal else tokenizer.cls_id  # what a task puts before a text
     write_json(place / "tokenizer_config.json", tokenizer.described(first=first))

@@ -60,6 +60,9 @@ OF_POSITIONS = {
 SEEN = ("windows", "dilations", "causal")
 """Keys that say what a token sees: a run may change them from the one that it starts from."""
 
+OF_THE_HEAD = ("pooling",)
+"""Keys that a finished model must be asked with as it was trained; a run that starts from it may change them."""
+
 ALONE = ("norm_epsilon",)
 """Keys that two runs of this project may have different, but that a published model's weights were made with."""
 
@@ -161,18 +164,20 @@ def finished_source(config: Any, published: Published) -> Source | PublishedSour
       InputError: neither has one, or it belongs to a model of other sizes.
     """
     directory = Path(config.workdir)
-    if has_checkpoint(directory) or not config.init_from:
-        return _source(directory, config, published)
-    return _source(Path(config.init_from), config, published)
+    if not has_checkpoint(directory) and config.init_from:
+        directory = Path(config.init_from)
+    return _source(directory, config, published, also=OF_THE_HEAD)
 
 
-def _source(directory: Path, config: Any, published: Published) -> Source | PublishedSource:
+def _source(
+    directory: Path, config: Any, published: Published, *, also: tuple[str, ...] = ()
+) -> Source | PublishedSource:
     outside = published.holds(directory)
     there = {"model": dict(published.sizes(directory))} if outside else read_config(directory)
     there, here = (json.loads(json.dumps(each)) for each in (there, config.model.to_dict()))  # tuples become lists
     differ = [
         f"model.{key} is {there['model'][key]!r} there and {here[key]!r} here"
-        for key in (*SIZES, *OF_POSITIONS.get(here["positions"], ()), *(ALONE if outside else ()))
+        for key in (*SIZES, *OF_POSITIONS.get(here["positions"], ()), *(ALONE if outside else ()), *also)
         if key in there["model"] and there["model"][key] != here[key]
     ]
     rank = there["model"]["lora_rank"]

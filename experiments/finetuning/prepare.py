@@ -34,6 +34,7 @@ REVIEW_FOLDS = dict.fromkeys(range(7), "train") | {7: "validation", 8: "test"}
 REVIEW_LABELS = ("neg", "pos")
 SST2_FILES = {"train": "train", "dev": "validation", "test": "test"}  # their name: ours
 SST2_LABELS = {"0": "negative", "1": "positive"}
+MOST_TOLD = 20  # classes whose shares are printed
 NOVEL_DIRECTORIES = {"train": "train", "valid": "validation", "test": "test"}
 
 
@@ -60,6 +61,8 @@ class Summary:
     def told(self) -> str:
         total = len(self.words)
         shares = ", ".join(f"{name} {count / total:.1%}" for name, count in sorted(self.classes.items()) if name)
+        if len(self.classes) > MOST_TOLD:
+            shares = f"{len(self.classes)} classes"
         last = statistics.quantiles(self.words, n=20, method="inclusive")[-1] if total > 1 else self.words[0]
         return (
             f"{self.path}: {total} texts ({shares or 'no labels'}), words: median {statistics.median(self.words):.0f}, "
@@ -76,17 +79,17 @@ def prepare(source: Path, out: Path) -> list[Summary]:
     present = [name for name in SETS if (source / name).is_dir()]
     if not present:
         raise InputError(f"{source} holds none of {', '.join(SETS)}; give --source the directory that does")
-    makers = {"movie_reviews": _movie_reviews, "hyperpartisan": _hyperpartisan, "sst2": _sst2}
+    makers = {"movie_reviews": _movie_reviews, "hyperpartisan": _hyperpartisan, "sst2": sst2}
     summaries: list[Summary] = []
     for name in present:
         maker = makers.get(name)
         groups = [_novels(source / name, out / name)] if maker is None else maker(source / name, out)
         for group in groups:
-            summaries += _with_shared(group)
+            summaries += with_shared(group)
     return summaries
 
 
-def _with_shared(group: dict[str, Summary]) -> Iterator[Summary]:
+def with_shared(group: dict[str, Summary]) -> Iterator[Summary]:
     for name, summary in group.items():
         summary.shared = 0 if name == "train" else len(summary.texts & group["train"].texts)
         yield summary
@@ -96,7 +99,7 @@ def _movie_reviews(source: Path, out: Path) -> list[dict[str, Summary]]:
     """Pang and Lee 2004 divide into ten folds; the last one is not in the file."""
     path = source / REVIEWS
     splits: dict[str, list[Example]] = {name: [] for name in ("train", "validation", "test")}
-    for number, line in _lines(path):
+    for number, line in gzip_lines(path):
         try:
             record = json.loads(line)
             split = REVIEW_FOLDS[record["fold"]]
@@ -105,8 +108,8 @@ def _movie_reviews(source: Path, out: Path) -> list[dict[str, Summary]]:
             raise InputError(
                 f"{path}:{number}: should be an object with text, label and a fold from 0 to 8 ({error})"
             ) from error
-        splits[split].append(_checked(example, REVIEW_LABELS, f"{path}:{number}"))
-    return [_write_splits(out / "movie_reviews", splits)]
+        splits[split].append(checked(example, REVIEW_LABELS, f"{path}:{number}"))
+    return [write_splits(out / "movie_reviews", splits)]
 
 
 def _hyperpartisan(source: Path, out: Path) -> list[dict[str, Summary]]:
@@ -120,7 +123,7 @@ def _hyperpartisan(source: Path, out: Path) -> list[dict[str, Summary]]:
                 )
     versions = {"hyperpartisan": disjoint_splits(published, articles), "hyperpartisan_published": published}
     return [
-        _write_splits(
+        write_splits(
             out / folder,
             {name: [Example(articles[n].text, articles[n].label) for n in numbers] for name, numbers in splits.items()},
         )
@@ -128,18 +131,18 @@ def _hyperpartisan(source: Path, out: Path) -> list[dict[str, Summary]]:
     ]
 
 
-def _sst2(source: Path, out: Path) -> list[dict[str, Summary]]:
+def sst2(source: Path, out: Path) -> list[dict[str, Summary]]:
     splits = {ours: _sst2_split(source / f"{theirs}.tsv.gz") for theirs, ours in SST2_FILES.items()}
-    return [_write_splits(out / "sst2", splits)]
+    return [write_splits(out / "sst2", splits)]
 
 
 def _sst2_split(path: Path) -> Iterator[Example]:
-    for number, line in _lines(path):
+    for number, line in gzip_lines(path):
         columns = line.split("\t")
         if len(columns) != 2 or columns[1] not in SST2_LABELS:
             raise InputError(f"{path}:{number}: should be a sentence, a tab and 0 or 1, got {line[-40:]!r}")
         label = SST2_LABELS[columns[1]]
-        yield _checked(Example(columns[0], label), tuple(SST2_LABELS.values()), f"{path}:{number}")
+        yield checked(Example(columns[0], label), tuple(SST2_LABELS.values()), f"{path}:{number}")
 
 
 def _novels(source: Path, out: Path) -> dict[str, Summary]:
@@ -151,12 +154,12 @@ def _novels(source: Path, out: Path) -> dict[str, Summary]:
             raise InputError(f"{source / theirs}: no .txt.gz file; each novel should be one")
         group[ours] = Summary(out / ours)
         for file in files:
-            group[ours].add("\n".join(line for _, line in _lines(file)))
+            group[ours].add("\n".join(line for _, line in gzip_lines(file)))
             _replace(out / ours / file.name, [file.read_bytes()])
     return group
 
 
-def _checked(example: Example, labels: tuple[str, ...], origin: str) -> Example:
+def checked(example: Example, labels: tuple[str, ...], origin: str) -> Example:
     if example.label not in labels:
         raise InputError(f"{origin}: has the label {example.label!r}; it should be one of {', '.join(labels)}")
     if not isinstance(example.text, str) or not example.text.strip():
@@ -164,7 +167,7 @@ def _checked(example: Example, labels: tuple[str, ...], origin: str) -> Example:
     return example
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def gzip_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a gzipped text with their numbers from 1, without their ends; blank lines are passed over."""
     number = 0
     try:
@@ -180,7 +183,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         raise InputError(f"{path}: the gzip data is cut short or damaged ({error}); fetch the file again") from error
 
 
-def _write_splits(directory: Path, splits: dict[str, Iterable[Example]]) -> dict[str, Summary]:
+def write_splits(directory: Path, splits: dict[str, Iterable[Example]]) -> dict[str, Summary]:
     group = {name: Summary(directory / f"{name}.jsonl") for name in splits}
     for name, examples in splits.items():
         _replace(group[name].path, _json_lines(examples, group[name]))

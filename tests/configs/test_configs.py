@@ -9,7 +9,7 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 import mesh_axes
-from configs import command_line, defaults
+from configs import command_line, defaults, glue
 from configs.argument import parse_argument
 from errors import InputError
 from models import HEADS, MODELS
@@ -22,6 +22,9 @@ RECIPES = [
     "configs/quickstart.py:short",
     *(f"configs/pretrain.py:{size},model={model}" for size in ("tiny", "small", "base", "large") for model in MODELS),
     "configs/finetune.py",
+    "configs/short_texts.py",
+    "configs/short_texts.py:narrow,length=128",
+    *(f"configs/glue.py:{name}" for name in glue.TASKS),
     "configs/finetune.py:base,model=longformer,length=4096",
     *(f"configs/characters.py:{size},stage={stage}" for size in ("tiny", "small", "base") for stage in (0, 1, 5)),
     *(f"configs/translate.py:{size}" for size in ("tiny", "base", "big")),

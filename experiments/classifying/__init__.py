@@ -1,0 +1,1 @@
+"""What a small Transformer reaches on short texts, from no other data than theirs."""

@@ -1,0 +1,56 @@
+"""The names of the classes: those of the config, or those that the training split holds."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from data.classification import classes_of
+from data.records import Record
+from errors import InputError
+
+FILE = "classes.json"
+FINISHED = ("evaluate", "predict", "export")  # modes that ask a trained model, whose classes are settled
+
+
+def class_names(config: Any, directory: Path, training_records: Callable[[], Sequence[Record]]) -> tuple[str, ...]:
+    """`data.classes`; where that is empty, the labels of the training split, sorted, with `data.outside` among them.
+
+    Training writes what it found into the work directory, and what is asked of the finished model reads it there or in
+    `init_from`: other files may hold fewer classes.
+
+    Raises:
+      InputError: fewer than two classes, one named twice, `data.outside` is none of them, or a trained model's are not
+        known.
+    """
+    names, outside = tuple(config.data.classes), config.data.outside
+    if not names:
+        names = _kept(config, directory) if config.mode in FINISHED else _found(config, directory, training_records())
+    if len(names) < 2:
+        raise InputError("data.classes must name at least two different classes, as in ('negative', 'positive')")
+    if len(set(names)) < len(names):
+        raise InputError(f"data.classes names {next(n for n in names if names.count(n) > 1)!r} more than once")
+    if outside and outside not in names:
+        raise InputError(f"data.outside={outside!r} is not one of data.classes: {', '.join(names[:20])}")
+    return names
+
+
+def _kept(config: Any, directory: Path) -> tuple[str, ...]:
+    places = [directory / FILE, *([Path(config.init_from) / FILE] if config.init_from else [])]
+    for place in places:
+        if place.exists():
+            return tuple(json.loads(place.read_text(encoding="utf-8")))
+    raise InputError(f"there is no {' nor '.join(map(str, places))}: say in data.classes which the model tells apart")
+
+
+def _found(config: Any, directory: Path, records: Sequence[Record]) -> tuple[str, ...]:
+    names = classes_of(records, config.data.label, also=(config.data.outside,) if config.data.outside else ())
+    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    print(f"{len(names)} classes found in data.train: {shown}", flush=True)
+    if config.mode == "train":
+        directory.mkdir(parents=True, exist_ok=True)
+        fresh = directory / f"{FILE}.{os.getpid()}.new"
+        fresh.write_text(json.dumps(names, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(fresh, directory / FILE)
+    return names

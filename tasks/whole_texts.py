@@ -1,0 +1,110 @@
+"""What tasks share that say one thing of each text, or of each pair of texts."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cache, cached_property
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from data.classification import ClassificationExamples, PadTo, classification_examples
+from data.masking import hide_tokens
+from errors import InputError
+from tasks.examples import ExampleTask
+from tasks.inputs import check_global_tokens, encoder_inputs
+from tasks.task import Batch
+from tasks.texts import read_split
+from tasks.word_table import check_word_vectors, words_from_vectors
+
+POOLINGS = ("first", "last", "mean")
+
+
+class WholeTexts(ExampleTask):
+    """Examples of one text or a pair with its label, padded together; told from one vector each."""
+
+    def __post_init__(self):
+        check_global_tokens(self.config.data.global_tokens)
+        if self.config.data.mixture:
+            raise InputError(f"data.mixture draws rows for masked_lm; {self.config.task} takes all of data.train")
+        check_word_vectors(self.config)
+        if self.config.model.pooling not in POOLINGS:
+            raise InputError(f"model.pooling={self.config.model.pooling!r} is not one of {', '.join(POOLINGS)}")
+        if not 0 <= self.config.masking.inputs < 1:
+            raise InputError(f"masking.inputs={self.config.masking.inputs} must be at least 0 and below 1")
+        if self.config.masking.inputs:
+            self.tokenizer.mask_id  # noqa: B018  (refuses a tokenizer without one now, not in the first batch)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes that a label may be; () = it is a number."""
+        raise NotImplementedError
+
+    @property
+    def head(self) -> dict[str, Any]:
+        model = self.config.model
+        return {"classes": len(self.classes) or 1, "dropout_rate": model.dropout_rate, "pooling": model.pooling}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        digest = hashlib.sha256(b"".join(self.examples("train").ids))
+        digest.update(self.examples("train").labels.tobytes())
+        return {"tokenizer": self.tokenizer.sha256, "training data": digest.hexdigest()}
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ("input_ids", "attention_mask", "token_type_ids", "global_attention_mask", "labels", "example_weights")
+
+    @property
+    def disturbed(self):
+        return self._hidden if self.config.masking.inputs else None
+
+    def _hidden(self, example: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+        rate, tokenizer = self.config.masking.inputs, self.tokenizer
+        ids = example["input_ids"]
+        hidden = hide_tokens(ids, rng, rate=rate, mask_id=tokenizer.mask_id, special_ids=tokenizer.special_ids)
+        return example | {"input_ids": hidden}
+
+    def initial_params(self) -> dict[str, np.ndarray]:
+        def counts() -> np.ndarray:
+            return np.bincount(np.concatenate(self.examples("train").ids), minlength=self.tokenizer.vocab_size)
+
+        return words_from_vectors(self.config, self.tokenizer, counts)
+
+    def logits(self, model: nnx.Module, batch: Mapping[str, jax.Array], rngs: nnx.Rngs | None) -> jax.Array:
+        return model(batch["input_ids"], rngs=rngs, **encoder_inputs(batch)).logits
+
+    def collate(self, examples: Sequence[dict[str, Any]], longest: int | None = None) -> Batch:
+        return self.padded(examples, longest)
+
+    @cached_property
+    def padded(self) -> PadTo:
+        data = self.config.data
+        lengths = (*sorted(length for length in data.buckets if length < data.length), data.length)
+        first = self.config.model.name == "longformer" and data.global_tokens == "first"
+        return PadTo(lengths, self.tokenizer.pad_id, global_first=first)
+
+    @cache  # noqa: B019  (a task lives as long as its process)
+    def examples(self, split: str, *, labelled: bool = True) -> ClassificationExamples:
+        data = self.config.data
+        examples = classification_examples(
+            self._records(split, labelled=labelled),
+            self.tokenizer,
+            length=data.length,
+            classes=self.classes,
+            text=data.text,
+            pair=data.text_pair or None,
+            label=data.label if labelled else None,
+        )
+        print(
+            f"{split}: {len(examples)} examples, median {int(np.median(examples.lengths))} tokens, "
+            f"{examples.truncated} cut at {data.length}",
+            flush=True,
+        )
+        return examples
+
+    def _records(self, split: str, *, labelled: bool = True):
+        data = self.config.data
+        fields = tuple(f for f in (data.text, data.text_pair, data.label if labelled else "") if f)
+        return read_split(data, split, fields=fields)

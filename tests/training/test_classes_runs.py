@@ -1,0 +1,112 @@
+"""Numbers, classes found in the data and a class outside them all, through train.py."""
+
+import json
+
+import numpy as np
+import pytest
+
+from errors import InputError
+from tests.tasks.files import write_lines
+from tests.training.conftest import read_lines
+
+QUICK = (
+    "train.steps=60",
+    "evaluation.every=60",
+    "checkpoint.every=60",
+    "optimizer.learning_rate=1e-2",
+    "data.length=16",
+)
+WORDS = ("red", "green", "blue", "many")
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory):
+    """Texts of two of four words: a number that is how often "many" is there; and texts of one, a class."""
+    folder, rng = tmp_path_factory.mktemp("words"), np.random.default_rng(0)
+    for split, count in (("train", 96), ("validation", 24), ("test", 24)):
+        texts = [" ".join(rng.choice(WORDS, 2)) for _ in range(count)]
+        lines = [{"text": text, "score": 3.0 + 2 * text.count("many")} for text in texts]
+        for line in lines:
+            word = line["text"].split()[0]
+            line |= {"word": f"a {word} one", "colour": word.replace("many", "none")}
+        write_lines(folder / f"{split}.jsonl", lines)
+    return folder
+
+
+def places(folder, *splits):
+    return [f"data.{split}={folder}/{split}.jsonl" for split in splits]
+
+
+@pytest.fixture(scope="module")
+def regression(words, tmp_path_factory, run):
+    settings = (*QUICK, *places(words, "train", "validation", "test"), "data.label=score", "data.classes=()")
+    settings += ("task=regression", "checkpoint.best=pearson", "model.pooling=mean")
+    workdir = tmp_path_factory.mktemp("regression") / "run"
+    run(workdir, *settings, recipe="tiny_classifier.py")
+    return workdir, settings
+
+
+def test_a_number_is_learned_and_correlates(regression):
+    result = json.loads((regression[0] / "result_validation.json").read_text())
+    print(f"loss {result['loss']:.3f}, baseline {result['baseline']['loss']:.3f}, pearson {result['pearson']:.3f}")
+    assert result["loss"] < 0.3 * result["baseline"]["loss"]  # 0.05 of it seen
+    assert result["pearson"] > 0.9
+    assert not (regression[0] / "classes.json").exists()
+
+
+def test_evaluation_adds_spearman_and_prediction_gives_numbers(regression, run, words):
+    workdir, settings = regression
+    run(workdir, *settings, "mode=evaluate", "evaluation.split=test", recipe="tiny_classifier.py")
+    result = json.loads((workdir / "result_test.json").read_text())
+    assert result["spearman"] > 0.8
+    assert result["baseline"]["name"] == "mean label"
+    run(workdir, *settings, "mode=predict", recipe="tiny_classifier.py")
+    told = np.array([line["number"] for line in read_lines(workdir / "predictions.jsonl")])
+    true = np.array([line["score"] for line in read_lines(words / "test.jsonl")])
+    assert ((told - true) ** 2).mean() == pytest.approx(result["loss"], rel=1e-4)
+
+
+@pytest.fixture(scope="module")
+def colours(words, tmp_path_factory, run):
+    settings = [*QUICK, *places(words, "train", "validation", "test"), "data.text=word", "data.label=colour"]
+    settings += ["data.classes=()", "data.outside=none", "masking.inputs=0.1", "model.pooling=mean"]
+    settings += ["checkpoint.best=in_scope_accuracy"]
+    workdir = tmp_path_factory.mktemp("colours") / "run"
+    run(workdir, *settings, recipe="tiny_classifier.py")
+    return workdir, settings
+
+
+def test_classes_are_found_and_the_one_outside_is_learned(colours):
+    workdir, _ = colours
+    assert json.loads((workdir / "classes.json").read_text()) == ["blue", "green", "none", "red"]
+    result = json.loads((workdir / "result_validation.json").read_text())
+    print({name: result[name] for name in ("matthews", "in_scope_accuracy", "out_of_scope_recall")})  # 1.0 each seen
+    assert result["in_scope_accuracy"] > 0.8
+    assert result["out_of_scope_recall"] > 0.8
+
+
+def test_a_threshold_is_applied_where_the_finished_model_is_asked(colours, run):
+    workdir, settings = colours
+    asked = (*settings, "mode=evaluate", "evaluation.split=test", "evaluation.outside_threshold=True")
+    run(workdir, *asked, recipe="tiny_classifier.py")
+    result = json.loads((workdir / "result_test.json").read_text())
+    assert result["thresholded_out_of_scope_recall"] >= result["out_of_scope_recall"]
+    assert 0 <= result["threshold"] <= 1
+    assert result["baseline"]["thresholded_in_scope_accuracy"] == result["baseline"]["in_scope_accuracy"]
+
+
+def test_a_finished_run_knows_its_classes_where_other_files_hold_fewer(colours, words, tmp_path, run):
+    workdir, settings = colours
+    write_lines(tmp_path / "one.jsonl", [{"word": "red red"}])
+    elsewhere = [f"init_from={workdir}", "mode=predict", f"data.test={tmp_path}/one.jsonl", "data.train="]
+    run(tmp_path / "other", *settings, *elsewhere, recipe="tiny_classifier.py")
+    (line,) = read_lines(tmp_path / "other" / "predictions.jsonl")
+    assert set(line["probabilities"]) == {"blue", "green", "none", "red"}
+
+
+def test_a_finished_model_is_not_asked_with_another_pooling(colours, run, tmp_path):
+    workdir, settings = colours
+    others = [setting for setting in settings if not setting.startswith("model.pooling")]
+    for place in ([workdir], [tmp_path / "other", f"init_from={workdir}"]):
+        with pytest.raises(InputError, match=r"model.pooling is 'mean' there and 'first' here"):
+            run(place[0], *others, *place[1:], "mode=evaluate", recipe="tiny_classifier.py")
