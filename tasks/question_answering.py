@@ -118,6 +118,11 @@ class QuestionAnswering(ExampleTask):
     def graded(self, answer: Answer, split: str) -> dict[str, float]:
         """Of the questions whose windows were all read; with their kinds apart where some have no answer."""
         found = list(self._found(answer, split))
+        if not found:
+            read = f"evaluation.batches={self.config.evaluation.batches} of {self.config.evaluation.batch_size} rows"
+            raise InputError(
+                f"{read} do not hold all windows of the {split} split's first question; raise it, or set 0"
+            )
         threshold = self._threshold_of(found) if split == "validation" else self.threshold(answer)
         references = _references(found)
         version = "1.1" if all(references.values()) else "2.0"

@@ -249,6 +249,17 @@ def test_settings_that_cannot_be_used_are_refused_before_anything_is_read(tmp_pa
         make_task(config, tmp_path)
 
 
+def test_a_part_of_a_split_without_a_whole_question_is_not_graded(tmp_path):
+    config = make_config(tmp_path, length=24, stride=2)
+    config.evaluation.update(batches=1, batch_size=1)
+    task = make_task(config, tmp_path)
+    nothing = {"scores": (1, 5), "starts": (1, 5), "ends": (1, 5), "totals": (1,)}
+    with pytest.raises(
+        InputError, match=r"evaluation.batches=1 of 1 rows do not hold all windows of the train split's"
+    ):
+        task.graded(lambda batch: {name: np.zeros(shape, int) for name, shape in nothing.items()}, "train")
+
+
 def test_a_threshold_that_is_no_number_is_refused(tmp_path):
     config = make_config(tmp_path)
     config.prediction.no_answer_threshold = "high"
