@@ -118,6 +118,13 @@ class CausalLM(ExampleTask):
         for record, texts in zip(records, self._continued(answer, prompts, [r.origin for r in records]), strict=True):
             yield {"origin": record.origin, "text": texts[0]} | ({"others": texts[1:]} if texts[1:] else {})
 
+    def rehearse(self, answer: Answer) -> None:
+        self.reply(answer, "")
+
+    def reply(self, answer: Answer, line: str) -> str:
+        """How a line goes on."""
+        return next(self._continued(answer, [line], ["the line"]))[0]
+
     def samples(self, answer: Answer) -> list[str]:
         prompts = self.config.prediction.prompts
         found = self._continued(answer, prompts, ["prediction.prompts"] * len(prompts))

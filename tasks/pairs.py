@@ -9,6 +9,7 @@ import numpy as np
 from flax import nnx
 
 from data.pairs import PairExamples, pair_examples
+from data.records import Record
 from decoding import Settings, generate
 from errors import InputError
 from metrics import perplexity
@@ -73,6 +74,24 @@ class Pairs(Writing):
                     if len(texts) > 1
                     else {}
                 )
+
+    def rehearse(self, answer: Answer) -> None:
+        for length in self.collate.lengths:
+            self._replied(answer, np.full(length, self.tokenizer.unk_id, np.int32), question=0)
+
+    def reply(self, answer: Answer, line: str) -> str:
+        """What is written of a line; with `data.text_pair`, of what follows the question and a tab in it."""
+        asked, tab, text = line.partition("\t") if self.config.data.text_pair else ("", "", line)
+        if self.config.data.text_pair and not tab:
+            raise InputError("write the question, a tab, and the text")
+        fields = {self.config.data.text_pair: asked, self.config.data.text: text}
+        read = {"text": self.config.data.text, "question": self.config.data.text_pair}
+        pairs = pair_examples([Record(fields, "the line")], self.tokenizer, self.form, **read)
+        return self._replied(answer, pairs.sources[0], question=pairs.questions[0])
+
+    def _replied(self, answer: Answer, ids: np.ndarray, *, question: int) -> str:
+        batch = self.collate([{"input_ids": ids, "question": question, "index": np.int32(0)}])
+        return self._text(answer(batch), 0)
 
     def written(self, predictions: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
         """A line for each text, line breaks in it made spaces: what scorers of plain files read."""

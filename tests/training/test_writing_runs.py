@@ -1,6 +1,8 @@
 """Causal language models and encoder-decoders through train.py: they learn, go on, are scored, and refuse."""
 
+import io
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -77,6 +79,54 @@ def test_a_translator_learns_goes_on_and_is_scored(corpus, pairs, tmp_path, run,
     assert baseline["bleu"] < 100
     assert baseline["name"] == "unigram; the source as it is"
     assert "sacrebleu" not in capfd.readouterr().err
+
+
+def test_a_translator_is_graded_writes_files_and_replies(corpus, pairs, tmp_path, run, capfd, monkeypatch):
+    flags = (*SHORT, *of(pairs), f"data.test={pairs}/validation.jsonl", "decoding.num_beams=2")
+    run(tmp_path / "run", *flags, recipe="tiny_writer.py")
+    run(tmp_path / "run", *flags, "mode=evaluate", recipe="tiny_writer.py")
+    assert {"bleu", "chrf", "perplexity"} <= set(result(tmp_path / "run"))
+    assert "nrefs:1|case:mixed|eff:no|tok:13a" in capfd.readouterr().out
+    run(tmp_path / "run", *flags, "mode=predict", recipe="tiny_writer.py")
+    lines = read_lines(tmp_path / "run" / "predictions.jsonl")
+    assert [line["text"] for line in lines] == (tmp_path / "run" / "predictions.txt").read_text().split("\n")[:-1]
+    first = json.loads((pairs / "validation.jsonl").read_text().split("\n")[0])["text"]
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{first}\n\n"))
+    run(tmp_path / "run", *flags, "mode=talk", recipe="tiny_writer.py")
+    told = capfd.readouterr()
+    assert told.out.rstrip("\n").split("\n")[-1] == lines[0]["text"]
+    assert "1 replies, median" in told.err
+
+
+def test_a_summary_is_of_what_a_question_asks(corpus, pairs, tmp_path, run, capfd, monkeypatch):
+    model = ("model.name=longformer", "model.max_global_tokens=8", "data.text_pair=question", "task=summarisation")
+    for split in ("train", "validation"):
+        rows = read_lines(pairs / f"{split}.jsonl")
+        lines = [json.dumps(row | {"question": row["text"].split()[0], "other": row["text"]}) for row in rows]
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+    flags = (*SHORT, *of(tmp_path), *model, "data.references=('target','other')", "evaluation.graded=True")
+    run(tmp_path / "run", *flags, "checkpoint.best=rouge1", recipe="tiny_writer.py")
+    found = result(tmp_path / "run")
+    assert 0 <= found["rouge1"] <= found["baseline"]["rouge1"] == 100  # a text is its own lead, and a reference here
+    monkeypatch.setattr(sys, "stdin", io.StringIO("no tab\nbadan\tbadan bades\n"))
+    run(tmp_path / "run", *flags, "checkpoint.best=rouge1", "mode=talk", recipe="tiny_writer.py")
+    assert "write the question, a tab, and the text" in capfd.readouterr().err
+
+
+def test_a_language_model_goes_on_with_prompts(corpus, tmp_path, run, capfd, monkeypatch):
+    flags = (*SHORT, *CAUSAL, "model.name=longformer", f"data.test={corpus}/blanks.jsonl", "decoding.max_new_tokens=12")
+    flags += ("prediction.prompts=('ban',)", "decoding.do_sample=True", "decoding.num_return_sequences=2")
+    run(tmp_path / "run", *flags)
+    assert "what it has learned" in capfd.readouterr().out
+    for _ in range(2):
+        run(tmp_path / "run", *flags, "mode=predict")
+        (line,) = read_lines(tmp_path / "run" / "predictions.jsonl")
+        assert line["text"] != line["others"][0]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("ban <mask> dor.\n" + "ban " * 40 + "\n"))
+    run(tmp_path / "run", *flags, "mode=talk")
+    told = capfd.readouterr()
+    assert told.out.rstrip("\n").split("\n")[-1] == line["text"].rstrip("\n").split("\n")[-1]
+    assert "the line: the prompt has" in told.err
 
 
 @pytest.mark.parametrize("task", ["span_corruption", "denoising"])
