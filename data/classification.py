@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, Shaped
 
+from data.padding import padded, real_places
 from data.records import Record
 from data.tokenizer import Tokenizer
 from errors import InputError
@@ -64,7 +65,7 @@ def classification_examples(
     fields = [text] if pair is None else [text, pair]
     # Labels first: they are quick, and a bad one should not wait for the tokenizer.
     labels = None if label is None else _labels(records, label, classes)
-    texts = [tokenizer.encode_batch([_text(r, field) for r in records]) for field in fields]
+    texts = [tokenizer.encode_batch([r.text(field) for r in records]) for field in fields]
     between = separators(tokenizer)
     room = length - 2 - (len(between) if pair else 0)
     if room < len(fields):
@@ -92,13 +93,6 @@ def _labels(records: Sequence[Record], field: str, classes: Sequence[str]) -> Sh
     return np.asarray([_label(r, field, classes) for r in records], np.int32)
 
 
-def _text(record: Record, field: str) -> str:
-    value = _field(record, field)
-    if not isinstance(value, str):
-        raise InputError(f"{record.origin}: the field {field!r} is {type(value).__name__}, not text")
-    return value
-
-
 def classes_of(records: Sequence[Record], label: str, *, also: Sequence[str] = ()) -> tuple[str, ...]:
     """The different labels and those of `also`, whole numbers in their order, else sorted as text.
 
@@ -107,7 +101,7 @@ def classes_of(records: Sequence[Record], label: str, *, also: Sequence[str] = (
     """
     names = set(also)
     for record in records:
-        value = _field(record, label)
+        value = record.get(label)
         if not isinstance(value, str | int) or not (name := _name(value)):
             told = "empty" if value == "" else f"{value!r}, which is no name"
             raise InputError(f"{record.origin}: the {label} is {told}; name the classes in data.classes")
@@ -121,7 +115,7 @@ def _name(value: Any) -> str:
 
 
 def _number(record: Record, field: str) -> float:
-    value = _field(record, field)
+    value = record.get(field)
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
@@ -132,7 +126,7 @@ def _number(record: Record, field: str) -> float:
 
 
 def _label(record: Record, field: str, classes: Sequence[str]) -> int:
-    value = _field(record, field)
+    value = record.get(field)
     name = _name(value)
     if name in classes:
         return list(classes).index(name)
@@ -140,13 +134,6 @@ def _label(record: Record, field: str, classes: Sequence[str]) -> int:
         return int(name)
     shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
     raise InputError(f"{record.origin}: the {field} {name[:80]!r} is not one of the {len(classes)} classes ({shown})")
-
-
-def _field(record: Record, field: str) -> Any:
-    if field not in record.values:
-        has = ", ".join(map(repr, record.values)) or "none"
-        raise InputError(f"{record.origin}: has no field {field!r}; its fields are {has}")
-    return record.values[field]
 
 
 def separators(tokenizer: Tokenizer) -> list[int]:
@@ -195,7 +182,7 @@ class PadTo:
             )
         batch = {
             "input_ids": padded([e["input_ids"] for e in examples], length, self.pad_id),
-            "attention_mask": (np.arange(length) < np.asarray(sizes)[:, None]).astype(np.int32),
+            "attention_mask": real_places([e["input_ids"] for e in examples], length),
             "index": np.asarray([e["index"] for e in examples], np.int32),
         }
         if "label" in examples[0]:
@@ -207,10 +194,3 @@ class PadTo:
             batch["global_attention_mask"] = np.zeros_like(batch["attention_mask"])
             batch["global_attention_mask"][:, 0] = 1
         return batch
-
-
-def padded(rows: Sequence[np.ndarray], length: int, fill: int) -> Int[np.ndarray, "b length"]:
-    out = np.full((len(rows), length), fill, np.int32)
-    for i, row in enumerate(rows):
-        out[i, : len(row)] = row
-    return out

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, Shaped
 
+from data.padding import padded, real_places
 from data.records import Record
 from data.tokenizer import Tokenizer
 from errors import InputError
@@ -95,7 +96,7 @@ def pair_examples(
       InputError: naming file and line, for a field that is missing or no text, or a question that leaves no room.
     """
     fields = [field for field in (question, text, target) if field]
-    texts = [[_text(record, field) for field in fields] for record in records]
+    texts = [[record.text(field) for field in fields] for record in records]
     kept = [i for i, row in enumerate(texts) if keep_empty or all(each.strip() for each in row)]
     if not kept:
         raise InputError(f"{records[0].origin} and all that follow: one side of each pair is empty")
@@ -145,16 +146,6 @@ def _lengths(sources: Sequence[np.ndarray], targets: Sequence[np.ndarray] | None
     return np.maximum(read, -(-written * form.length // form.target_length)).astype(np.int32)
 
 
-def _text(record: Record, field: str) -> str:
-    if field not in record.values:
-        has = ", ".join(map(repr, record.values)) or "none"
-        raise InputError(f"{record.origin}: has no field {field!r}; its fields are {has}")
-    value = record.values[field]
-    if not isinstance(value, str):
-        raise InputError(f"{record.origin}: the field {field!r} is {type(value).__name__}, not text")
-    return value
-
-
 def _median(rows: Sequence[np.ndarray]) -> int:
     return int(np.median([len(row) for row in rows]))
 
@@ -196,15 +187,3 @@ class PadPairs:
         labels, real = padded(targets, room, self.pad_id), real_places(targets, room)
         batch["decoder_input_ids"] = np.concatenate([np.full_like(labels[:, :1], self.start_id), labels[:, :-1]], 1)
         return batch | {"decoder_attention_mask": real, "labels": labels, "label_weights": real.astype(np.float32)}
-
-
-def padded(rows: Sequence[np.ndarray], length: int, fill: int) -> Int[np.ndarray, "b length"]:
-    out = np.full((len(rows), length), fill, np.int32)
-    for i, row in enumerate(rows):
-        out[i, : len(row)] = row
-    return out
-
-
-def real_places(rows: Sequence[np.ndarray], length: int) -> Int[np.ndarray, "b length"]:
-    """1 where a row has a token."""
-    return (np.arange(length) < np.asarray([len(row) for row in rows])[:, None]).astype(np.int32)

@@ -76,30 +76,22 @@ def read_questions(
 
 
 def _id(record: Record) -> str:
-    value = _field(record, "id")
+    value = record.get("id")
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise InputError(f"{record.origin}: the id is {type(value).__name__}, not text or a whole number")
     return str(value)
 
 
 def _text(record: Record, field: str) -> str:
-    value = _field(record, field)
-    if not isinstance(value, str):
-        raise InputError(f"{record.origin}: the field {field!r} is {type(value).__name__}, not text")
+    value = record.text(field)
     if not value.strip():
         raise InputError(f"{record.origin}: the field {field!r} is empty; give it a text or remove the question")
     return value
 
 
-def _field(record: Record, field: str) -> Any:
-    if field not in record.values:
-        raise InputError(f"{record.origin}: has no field {field!r}; its fields are {', '.join(record.values)}")
-    return record.values[field]
-
-
 def _marked(record: Record) -> list[tuple[str, int]]:
     """(text, start) of each answer."""
-    answers, impossible = _field(record, "answers"), record.values.get("is_impossible", False)
+    answers, impossible = record.get("answers"), record.values.get("is_impossible", False)
     if not isinstance(impossible, bool):
         raise InputError(f"{record.origin}: is_impossible is {type(impossible).__name__}, not true or false")
     if isinstance(answers, dict):

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from data.classification import PadTo, padded, separators
+from data.classification import PadTo, separators
+from data.padding import padded
 from data.questions import Place, Question
 from data.tokenizer import Tokenizer
 from errors import InputError

@@ -36,6 +36,20 @@ class Record:
     values: dict[str, Any]
     origin: str
 
+    def get(self, field: str) -> Any:
+        """Raises InputError, naming file, line and what there is, where the record has no such field."""
+        if field not in self.values:
+            has = ", ".join(map(repr, self.values)) or "none"
+            raise InputError(f"{self.origin}: has no field {field!r}; its fields are {has}")
+        return self.values[field]
+
+    def text(self, field: str) -> str:
+        """Likewise where it is no text."""
+        value = self.get(field)
+        if not isinstance(value, str):
+            raise InputError(f"{self.origin}: the field {field!r} is {type(value).__name__}, not text")
+        return value
+
 
 def read_records(
     path: str | os.PathLike, *, columns: Sequence[str] = (), fields: Sequence[str] = (), documents: str = "file"
@@ -235,6 +249,4 @@ def _rows(file: Path, text: str, *, tabs: bool) -> Iterator[tuple[int, list[str]
 def _refuse_missing(records: Sequence[Record], fields: Sequence[str]) -> None:
     for record in records:
         for field in fields:
-            if field not in record.values:
-                has = ", ".join(map(repr, record.values)) or "none"
-                raise InputError(f"{record.origin}: has no field {field!r}; its fields are {has}")
+            record.get(field)

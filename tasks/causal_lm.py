@@ -114,7 +114,7 @@ class CausalLM(ExampleTask):
     def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
         """Each text of a split, gone on with."""
         records = read_split(self.config.data, split, fields=(self.config.data.text,))
-        prompts = [record.values[self.config.data.text] for record in records]
+        prompts = [record.text(self.config.data.text) for record in records]
         for record, texts in zip(records, self._continued(answer, prompts, [r.origin for r in records]), strict=True):
             yield {"origin": record.origin, "text": texts[0]} | ({"others": texts[1:]} if texts[1:] else {})
 
@@ -152,7 +152,7 @@ class CausalLM(ExampleTask):
     def _stream(self, split: str) -> TokenStream:
         field = self.config.data.text
         records = read_split(self.config.data, split, fields=(field,))
-        stream = token_stream([record.values[field] for record in records], self.tokenizer)
+        stream = token_stream([record.text(field) for record in records], self.tokenizer)
         print(f"{split}: {stream}", flush=True)
         return stream
 

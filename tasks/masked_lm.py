@@ -111,12 +111,12 @@ class MaskedLM(ExampleTask):
     def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
         text_field = self.config.data.text
         records = read_split(self.config.data, split, fields=(text_field,))
-        rows = [self._blank_row(record.values[text_field], origin=record.origin) for record in records]
+        rows = [self._blank_row(record.text(text_field), origin=record.origin) for record in records]
         size = self.config.evaluation.batch_size
         for begin in range(0, len(rows), size):
             filled = self._fill(answer, rows[begin : begin + size], size)
             for record, blanks in zip(records[begin : begin + size], filled, strict=True):
-                yield {"origin": record.origin, "text": record.values[text_field], "blanks": blanks}
+                yield {"origin": record.origin, "text": record.text(text_field), "blanks": blanks}
 
     def samples(self, answer: Answer) -> list[str]:
         told = []
@@ -150,7 +150,7 @@ class MaskedLM(ExampleTask):
 
     def _packed(self, records: Sequence[Record], name: str) -> PackedRows:
         data = self.config.data
-        texts = [record.values[data.text] for record in records]
+        texts = [record.text(data.text) for record in records]
         rows = tokenize_and_pack(
             texts,
             self.tokenizer,

@@ -114,7 +114,7 @@ class Pairs(Writing):
 
     def texts(self, split: str, field: str) -> list[str]:
         """Those of a field, as they stand in the files."""
-        return [record.values[field] for record in read_split(self.config.data, split, fields=(field,))]
+        return [record.text(field) for record in read_split(self.config.data, split, fields=(field,))]
 
     def graded_texts(self, texts: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
         """The official scores of texts, each with all that would be right."""

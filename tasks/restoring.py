@@ -55,7 +55,7 @@ class Restoring(Writing):
     @cache  # noqa: B019  (a task lives as long as its process)
     def examples(self, split: str, *, labelled: bool = True) -> RowTexts:
         data = self.config.data
-        texts = [record.values[data.text] for record in read_split(data, split, fields=(data.text,))]
+        texts = [record.text(data.text) for record in read_split(data, split, fields=(data.text,))]
         cached = {"cache_dir": data.cache or self.directory / "rows"}
         length = self.text_length + 1  # the packer begins each row with a special token
         rows = tokenize_and_pack(texts, self.tokenizer, length=length, mode=data.packing, **cached)

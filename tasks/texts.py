@@ -91,7 +91,7 @@ def load_tokenizer(config: Any, directory: Path, *, inherited: Path | None) -> T
     if tokenizer is None:
         records = read_split(config.data, "train", fields=_text_fields(config.data))
         limited = _up_to(
-            (record.values[field] for record in records for field in _text_fields(config.data)),
+            (record.text(field) for record in records for field in _text_fields(config.data)),
             settings.train_characters,
         )
         tokenizer = Tokenizer.train(settings.kind, limited, vocab_size=settings.vocab_size)
