@@ -47,8 +47,19 @@ class Pairs(Writing):
             target=target,
             keep_empty=split != "train",
         )
+        self._check_questions(examples)
         print(f"{split}: {examples}", flush=True)
         return examples
+
+    def _check_questions(self, examples: PairExamples) -> None:
+        """A question sees everything: tokens for which the net has no slot would not, and nobody would say so."""
+        most = self.config.model.max_global_tokens
+        for origin, count in zip(examples.origins, examples.questions, strict=True):
+            if self.collate.question_global and count > most:
+                raise InputError(
+                    f"{origin}: its question has {count} tokens, special ones too, and model.max_global_tokens={most}: "
+                    "raise that"
+                )
 
     def answers(self, model: nnx.Module, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         key = jax.random.key(self.config.seed) if self.settings.do_sample else None
