@@ -108,6 +108,9 @@ def test_a_summary_is_of_what_a_question_asks(corpus, pairs, tmp_path, run, capf
     run(tmp_path / "run", *flags, "checkpoint.best=rouge1", recipe="tiny_writer.py")
     found = result(tmp_path / "run")
     assert 0 <= found["rouge1"] <= found["baseline"]["rouge1"] == 100  # a text is its own lead, and a reference here
+    few = r"train.jsonl:1: its question has \d+ tokens, .* model.max_global_tokens=1: raise"
+    with pytest.raises(InputError, match=few):
+        run(tmp_path / "few", *flags, "model.max_global_tokens=1", "checkpoint.best=rouge1", recipe="tiny_writer.py")
     monkeypatch.setattr(sys, "stdin", io.StringIO("no tab\nbadan\tbadan bades\n"))
     run(tmp_path / "run", *flags, "checkpoint.best=rouge1", "mode=talk", recipe="tiny_writer.py")
     assert "write the question, a tab, and the text" in capfd.readouterr().err
