@@ -116,9 +116,10 @@ def _record(run: Run, split: str, step: int, scores: dict[str, float], baseline:
 
 
 def _print_scores(scores: dict[str, float], baseline: dict[str, Any]) -> None:
+    width = max(12, *map(len, scores))
     for name, value in scores.items():
         beside = f"   ({baseline['name']}: {baseline[name]:.4g})" if name in baseline else ""
-        print(f"  {name:<12} {value:.4g}{beside}")
+        print(f"  {name:<{width}} {value:.4g}{beside}")
 
 
 def _best_step(run: Run) -> int:
