@@ -46,7 +46,11 @@ def far(one, other, paths):
     return max(np.abs(one[path] - other[path]).max() / np.abs(other[path]).max() for path in paths)
 
 
-@pytest.mark.parametrize(("name", "changes"), [("transformer", {}), ("longformer", {"windows": WINDOWS[1]})], ids=str)
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [("transformer", {}), pytest.param("longformer", {"windows": WINDOWS[1]}, marks=pytest.mark.slow)],
+    ids=str,
+)
 def test_scanned_layers_have_the_same_weights_answers_and_gradients(name, changes):
     plain, scanned = built(name, **changes), built(name, scan=True, **changes)
     apart = flat(plain)
@@ -72,8 +76,15 @@ def test_a_written_out_net_has_a_module_for_each_layer():
     assert np.abs(hidden - answer_and_gradients(model)[0]).max() < 2e-5
 
 
-@pytest.mark.parametrize("scan", [False, True])
-@pytest.mark.parametrize("name", ["transformer", "longformer"])
+@pytest.mark.parametrize(
+    ("name", "scan"),
+    [
+        ("transformer", True),
+        ("longformer", False),
+        pytest.param("transformer", False, marks=pytest.mark.slow),
+        pytest.param("longformer", True, marks=pytest.mark.slow),
+    ],
+)
 def test_what_is_computed_again_has_the_same_gradients(name, scan):
     want, wanted = answer_and_gradients(built(name, depth=1, scan=scan))
     for remat in ("dots", "full"):

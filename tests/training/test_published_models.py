@@ -96,7 +96,10 @@ MODERN = (
 DISTIL = ("model.name=transformer", "model.norm_epsilon=1e-12")
 
 
-@pytest.mark.parametrize(("family", "settings"), [("albert", ALBERT), ("modernbert", MODERN), ("distilbert", DISTIL)])
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [pytest.param("albert", ALBERT, marks=pytest.mark.slow), ("modernbert", MODERN), ("distilbert", DISTIL)],
+)
 def test_the_net_of_a_published_model_is_taken_from_it_whole(family, settings, tmp_path, run, capsys):
     run(tmp_path / "first", *STEPS, *settings)
     run(tmp_path / "first", *STEPS, *settings, "mode=export")
@@ -112,6 +115,7 @@ def test_the_net_of_a_published_model_is_taken_from_it_whole(family, settings, t
     run(tmp_path / "second", *STEPS, "model.from_init=True", f"init_from={exported}", "mode=evaluate")
 
 
+@pytest.mark.slow
 def test_spare_rows_of_a_published_table_are_kept_and_never_guessed(tmp_path, run, capsys):
     spare = ("model.vocab_size=512", "masking.unigram_bias=True")
     run(tmp_path / "first", *STEPS, *spare)
@@ -219,7 +223,7 @@ def published(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("family", ["bart", "led", "t5"])
+@pytest.mark.parametrize("family", [pytest.param("bart", marks=pytest.mark.slow), "led", "t5"])
 def test_a_published_encoder_decoder_is_trained_on_written_with_and_given_back(
     family, published, corpus, tmp_path, run, capsys
 ):

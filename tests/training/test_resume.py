@@ -52,6 +52,7 @@ def start_and_kill(argv: list[str], workdir: Path, *, lines: int, delay: float) 
     return process.wait() == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_killed_twice_and_resumed_run_equals_an_uninterrupted_one_byte_for_byte(tmp_path, run, arguments, differing):
     """The short form of experiments/faults/kill.py."""
     steps = "train.steps=60"

@@ -109,6 +109,7 @@ def test_a_broken_file_is_one_sentence_and_status_2(tmp_path, folder, arguments)
     assert "broken.conll:" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_net_without_token_types_starts_from_a_masked_language_model(tmp_path, folder, run, capsys):
     shared = ("model.token_types=0", "model.depth=1", "model.width=16", "tokenizer.vocab_size=300", "train.steps=1")
     shared = (*shared, "optimizer.warmup_steps=0", "evaluation.batches=1")

@@ -110,7 +110,7 @@ def test_a_run_has_the_same_lines_scanned_or_not(scanned, tmp_path, run):
     assert max(errors) < 2e-5  # seen 1e-6
 
 
-@pytest.mark.parametrize("scan", [False, True])
+@pytest.mark.parametrize("scan", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_scanned_weights_start_a_run_of_either_form(scan, scanned, tmp_path, run, capfd):
     run(
         tmp_path / "next",

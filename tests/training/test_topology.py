@@ -19,6 +19,7 @@ RECIPE = Path(__file__).with_name("tiny_recipe.py")
 P = jax.sharding.PartitionSpec
 
 
+@pytest.mark.slow
 def test_losses_on_every_mesh_are_those_of_one_device_also_after_moving_to_another(corpus, tmp_path):
     environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-m", "tests.training.topologies", f"{RECIPE}:{corpus}", str(tmp_path)]

@@ -80,7 +80,9 @@ def largest_difference(lines: list[dict], want: list[dict]) -> float:
     return max(abs(a[name] - b[name]) for a, b in pairs for name in ("loss", "gradient_norm") if name in b)
 
 
-@pytest.mark.parametrize("mesh", MESHES)
+@pytest.mark.parametrize(
+    "mesh", [pytest.param(name, marks=() if name == "fsdp" else pytest.mark.slow) for name in MESHES]
+)
 def test_two_processes_have_the_losses_of_one(mesh, alone, tmp_path, arguments):
     (told, _), (nothing, _) = finish(arguments(tmp_path / "run", *MESHES[mesh]), processes=2)
     error = largest_difference(read_lines(tmp_path / "run" / "metrics.jsonl"), alone)
@@ -102,6 +104,7 @@ def test_two_processes_of_two_devices_have_the_losses_of_one(mesh, alone, tmp_pa
     assert error < 5e-6  # seen 9e-7
 
 
+@pytest.mark.slow
 def test_a_run_moves_from_two_processes_to_one_and_back_and_sigterm_to_one_ends_both(alone, tmp_path, arguments):
     workdir, steps = tmp_path / "run", ("train.steps=200", "optimizer.schedule=constant", "checkpoint.every=100")
     started = start(arguments(workdir, *steps), processes=2)

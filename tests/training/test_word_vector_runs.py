@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 
 from data.tokenizer import Tokenizer
 from tasks.word_table import TABLE, whole_words
@@ -11,6 +12,7 @@ from training.restore import restore_best
 KEPT = 'optimizer.rules=((r"encoder.embeddings.word.*", {"learning_rate": 0.0, "weight_decay": 0.0}),)'
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_them_and_a_rule_keeps_them(corpus, tmp_path, run):
     words = sorted({w.strip(".") for path in (corpus / "train").iterdir() for w in path.read_text().split()})
     vectors = np.random.default_rng(0).normal(size=(len(words), 4)).round(3)

@@ -33,7 +33,7 @@ def result(directory):
     return json.loads((directory / "result_validation.json").read_text())
 
 
-@pytest.mark.parametrize("model", ["transformer", "longformer"])
+@pytest.mark.parametrize("model", [pytest.param("transformer", marks=pytest.mark.slow), "longformer"])
 def test_a_causal_model_learns_and_going_on_is_as_if_it_had_not_stopped(corpus, tmp_path, run, model):
     flags = (*SHORT, *CAUSAL, f"model.name={model}", "evaluation.stride=16")
     run(tmp_path / "whole", *flags)
@@ -52,6 +52,7 @@ def test_a_causal_model_learns_and_going_on_is_as_if_it_had_not_stopped(corpus, 
     assert text > 0
 
 
+@pytest.mark.slow
 def test_chunks_of_logits_change_nothing(corpus, tmp_path, run):
     flags = (*SHORT, *CAUSAL, "model.name=transformer", "train.steps=2", "evaluation.every=2")
     run(tmp_path / "whole", *flags)
