@@ -1,5 +1,6 @@
 """What every encoder shares: embeddings, then blocks, then in pre-norm nets a last norm."""
 
+from abc import abstractmethod
 from typing import Any
 
 from flax import nnx
@@ -64,6 +65,7 @@ class Encoder(nnx.Module):
         x = self.finished(ran.x)
         return EncoderOutput(x, *self.asked(ran, x, view, request))
 
+    @abstractmethod
     def view(
         self,
         input_ids: Int[Array, "B S"],
@@ -72,7 +74,6 @@ class Encoder(nnx.Module):
         places: Int[Array, "B S"] | None,
     ) -> Any:
         """What tokens may see, for each layer's attention; `places` are those of rotary positions."""
-        raise NotImplementedError
 
     def finished(self, x: Float[Array, "B S D"]) -> Float[Array, "B S D"]:
         return self.final_norm(x) if self.cfg.norm == "pre" else x

@@ -1,5 +1,7 @@
 """What stands on a net that writes: the next word's logits; and what else is told from an encoder-decoder."""
 
+from abc import abstractmethod
+
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
@@ -21,7 +23,46 @@ from models.outputs import (
 from models.stack import Encoder
 
 
-class CausalLM(nnx.Module):
+class Writer(nnx.Module):
+    """What is told of the next word, in whole texts and step by step; a subclass says on which net it stands.
+
+    The logits are `factor * x @ table.T + bias`, x being the net's last hidden state.
+    """
+
+    @property
+    @abstractmethod
+    def writing(self) -> nnx.Module:
+        """The net that writes."""
+
+    @abstractmethod
+    def logits(self, x: Float[Array, "B T D"]) -> Float[Array, "B T V"]:
+        """Of last hidden states, in float32."""
+
+    @abstractmethod
+    def last_map(self) -> tuple[float, Float[Array, "V D"], Float[Array, "V"]]:
+        """factor, table and bias."""
+
+    def factors(
+        self, input_ids: Int[Array, "B S"], *, rngs: nnx.Rngs | None = None, **inputs: Array | None
+    ) -> LogitFactors:
+        """What the logits are products of: for a loss that never holds all of them (`ops.losses.chunked_sums`)."""
+        x, (factor, table, bias) = self.writing(input_ids, rngs=rngs, **inputs).last_hidden_state, self.last_map()
+        return LogitFactors(x * jnp.asarray(factor, x.dtype), table, bias)
+
+    def step(
+        self,
+        tokens: Int[Array, "B T"],
+        cache: Cache,
+        *,
+        attention_mask: Int[Array, "B T"] | None = None,
+        last: bool = False,
+    ) -> tuple[Float[Array, "B #T V"], Cache]:
+        """The logits after each of the next T tokens, or after the `last` of them alone; as the net's `step`."""
+        x, cache = self.writing.step(tokens, cache, attention_mask=attention_mask)
+        return self.logits(x[:, -1:] if last else x), cache
+
+
+class CausalLM(Writer):
     """A causal net that tells the next token; the table of words is the last matrix too.
 
     Source: Radford et al. 2019, section 2.3.
@@ -36,31 +77,28 @@ class CausalLM(nnx.Module):
         self, input_ids: Int[Array, "B S"], *, rngs: nnx.Rngs | None = None, **inputs: Array | bool | None
     ) -> CausalLMOutput:
         found = self.encoder(input_ids, rngs=rngs, **inputs)
-        return CausalLMOutput(self.encoder.embeddings.attend(found.last_hidden_state), *found)
+        return CausalLMOutput(self.logits(found.last_hidden_state), *found)
 
-    def factors(
-        self, input_ids: Int[Array, "B S"], *, rngs: nnx.Rngs | None = None, **inputs: Array | None
-    ) -> LogitFactors:
-        """What the logits are products of: for a loss that never holds all of them (`ops.losses.chunked_sums`)."""
+    @property
+    def writing(self) -> Encoder:
+        return self.encoder
+
+    def logits(self, x: Float[Array, "B T D"]) -> Float[Array, "B T V"]:
+        return self.encoder.embeddings.attend(x)
+
+    def last_map(self) -> tuple[float, Float[Array, "V D"], Float[Array, "V"]]:
         table = self.encoder.embeddings.word.embedding[...]
-        x = self.encoder(input_ids, rngs=rngs, **inputs).last_hidden_state
-        return LogitFactors(x, table, jnp.zeros(table.shape[0], jnp.float32))
+        return 1.0, table, jnp.zeros(table.shape[0], jnp.float32)
 
     def start(self, batch: int, capacity: int) -> Cache:
-        """As `Transformer.empty_cache`, or the Longformer's."""
-        return self.encoder.empty_cache(batch, capacity)
+        """As `Transformer.empty_cache`, or the Longformer's.
 
-    def step(
-        self,
-        tokens: Int[Array, "B T"],
-        cache: Cache,
-        *,
-        attention_mask: Int[Array, "B T"] | None = None,
-        last: bool = False,
-    ) -> tuple[Float[Array, "B #T V"], Cache]:
-        """The logits after each of the next T tokens, or after the `last` of them alone; as the net's `step`."""
-        x, cache = self.encoder.step(tokens, cache, attention_mask=attention_mask)
-        return self.encoder.embeddings.attend(x[:, -1:] if last else x), cache
+        Raises:
+          InputError: also for a net that has no step.
+        """
+        if not hasattr(self.encoder, "step"):
+            raise InputError(f"{type(self.encoder).__name__} has no step to write by: choose transformer or longformer")
+        return self.encoder.empty_cache(batch, capacity)
 
 
 class TextReader(nnx.Module):
@@ -75,7 +113,7 @@ class TextReader(nnx.Module):
         return self.net(input_ids, rngs=rngs, **inputs)
 
 
-class Generator(nnx.Module):
+class Generator(Writer):
     """An encoder-decoder that tells the next word of what it writes.
 
     `tied`: the last matrix is the table of words; else one of its own. `scaled`: the last hidden state is multiplied by
@@ -103,31 +141,19 @@ class Generator(nnx.Module):
         found = self.net(input_ids, rngs=rngs, **inputs)
         return GeneratorOutput(self.logits(found.last_hidden_state), *found)
 
-    def factors(
-        self, input_ids: Int[Array, "B S"], *, rngs: nnx.Rngs | None = None, **inputs: Array | None
-    ) -> LogitFactors:
-        """What the logits are products of: for a loss that never holds all of them (`ops.losses.chunked_sums`)."""
-        x = self.net(input_ids, rngs=rngs, **inputs).last_hidden_state
-        words = self.net.encoder.embeddings.word.embedding
-        table = self.output.kernel[...].T if hasattr(self, "output") else words[...]
-        bias = self.bias[...][0] if hasattr(self, "bias") else jnp.zeros(table.shape[0], jnp.float32)
-        return LogitFactors(x * jnp.asarray(self.factor, x.dtype), table, bias)
-
     def start(self, input_ids: Int[Array, "B S"], *, capacity: int, **inputs: Array | None) -> Cache:
         """As `EncoderDecoder.start`."""
         return self.net.start(input_ids, capacity=capacity, **inputs)
 
-    def step(
-        self,
-        tokens: Int[Array, "B T"],
-        cache: Cache,
-        *,
-        attention_mask: Int[Array, "B T"] | None = None,
-        last: bool = False,
-    ) -> tuple[Float[Array, "B #T V"], Cache]:
-        """As `CausalLM.step`."""
-        x, cache = self.net.step(tokens, cache, attention_mask=attention_mask)
-        return self.logits(x[:, -1:] if last else x), cache
+    @property
+    def writing(self) -> EncoderDecoder:
+        return self.net
+
+    def last_map(self) -> tuple[float, Float[Array, "V D"], Float[Array, "V"]]:
+        words = self.net.encoder.embeddings.word.embedding
+        table = self.output.kernel[...].T if hasattr(self, "output") else words[...]
+        bias = self.bias[...][0] if hasattr(self, "bias") else jnp.zeros(table.shape[0], jnp.float32)
+        return self.factor, table, bias
 
     def logits(self, x: Float[Array, "B T D"]) -> Float[Array, "B T V"]:
         x = x * jnp.asarray(self.factor, x.dtype)

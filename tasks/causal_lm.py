@@ -35,12 +35,9 @@ class CausalLM(ExampleTask):
     """
 
     def __post_init__(self):
+        super().__post_init__()
         if not self.config.model.causal:
             raise InputError("task=causal_lm tells a token from those before it alone: set model.causal=True")
-        if self.config.data.mixture:
-            raise InputError("data.mixture draws rows for masked_lm; causal_lm takes all of data.train")
-        if self.config.train.loss_chunk < 0:
-            raise InputError(f"train.loss_chunk={self.config.train.loss_chunk} must be at least 0")
         _ = self.settings  # refuses what they cannot be now
 
     @property

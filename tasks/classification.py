@@ -1,7 +1,6 @@
 """Sequence classification of one text or a pair, from one vector of it (Devlin et al. 2018, section 4.1)."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -29,7 +28,6 @@ from tasks.whole_texts import WholeTexts
 OUTSIDE = ("in_scope_accuracy", "out_of_scope_recall")
 
 
-@dataclass(frozen=True, eq=False)
 class Classification(WholeTexts):
     """One class for each example. Scores come from confusion counts; F1 is that of class 1 of two, else macro F1.
 

@@ -5,6 +5,7 @@ from typing import Any
 from data.tokenizer import Tokenizer
 from decoding import Settings
 from errors import InputError
+from tasks.texts import vocab_rows
 
 EARLY = {"no": False, "yes": True, "never": "never"}
 SAMPLING = ("temperature", "top_k", "top_p", "min_p")
@@ -28,6 +29,7 @@ def decoding_settings(
     values |= {name: chosen[name] for name in SAMPLING} | {"do_sample": True} if chosen.do_sample else {}
     if chosen.num_beams > 1:
         values |= {"length_penalty": chosen.length_penalty, "early_stopping": EARLY[chosen.early_stopping]}
+    spare = tuple(range(tokenizer.vocab_size, vocab_rows(config, tokenizer)))  # rows that are no words
     try:
         return Settings(
             max_new_tokens=min(chosen.max_new_tokens or longest, longest),
@@ -35,6 +37,7 @@ def decoding_settings(
             pad_token_id=tokenizer.pad_id,
             decoder_start_token_id=start,
             forced_bos_token_id=first,
+            suppress_tokens=spare,
             **values,
         )
     except InputError as error:

@@ -1,5 +1,6 @@
 """What tasks share that learn from a source of examples."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +16,7 @@ from tasks.task import Answer, Batch
 
 
 @dataclass(frozen=True, eq=False)
-class ExampleTask:
+class ExampleTask(ABC):
     """Batches drawn from a source; a task says which source, and how examples become a batch.
 
     What few tasks have stands here as nothing: names of classes, options of the head, starting values, samples, graded
@@ -32,17 +33,23 @@ class ExampleTask:
     disturbed: ClassVar[Transform | None] = None
     graded_names: ClassVar[tuple[str, ...]] = ()
     classes: ClassVar[tuple[str, ...]] = ()
+    takes_mixture: ClassVar[bool] = False
 
     def __post_init__(self):
         """Raises InputError for a config that the task can make nothing of, before anything is read."""
+        config = self.config
+        if config.data.mixture and not self.takes_mixture:
+            raise InputError(f"data.mixture draws rows for masked_lm; {config.task} takes all of data.train")
+        if config.train.loss_chunk < 0:
+            raise InputError(f"train.loss_chunk={config.train.loss_chunk} must be at least 0")
 
+    @abstractmethod
     def examples(self, split: str, *, labelled: bool = True) -> Source:
         """Those of a split, in the order of its file; without what is to be learnt if not `labelled`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def collate(self, examples: Sequence[dict[str, Any]], longest: int | None = None) -> Batch:
         """As `data.loader.Collate`."""
-        raise NotImplementedError
 
     @property
     def training_source(self) -> Source:

@@ -2,9 +2,8 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
@@ -26,17 +25,17 @@ from tasks.texts import read_mixture, read_split, vocab_rows
 from tasks.word_table import check_word_vectors, words_from_vectors
 
 
-@dataclass(frozen=True, eq=False)
 class MaskedLM(ExampleTask):
     """Predict the hidden tokens of packed rows; scores are means over them, in nats."""
 
+    takes_mixture: ClassVar[bool] = True
+
     def __post_init__(self):
+        super().__post_init__()
         check_global_tokens(self.config.data.global_tokens)
         check_word_vectors(self.config)
         if not 0 < self.config.masking.rate < 1:
             raise InputError(f"masking.rate={self.config.masking.rate} must lie between 0 and 1")
-        if self.config.train.loss_chunk < 0:
-            raise InputError(f"train.loss_chunk={self.config.train.loss_chunk} must be at least 0")
         self._masking()  # refuses a tokenizer without a mask token now, not in the middle of the first batch
 
     @property

@@ -1,5 +1,6 @@
 """What tasks share whose examples are pairs of texts: one to read, one to write."""
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from typing import Any
@@ -123,17 +124,18 @@ class Pairs(Writing):
         ids = found["tokens"][row, number, : found["lengths"][row, number]]
         return self.tokenizer.decode(ids.tolist()).strip()
 
+    @cache  # noqa: B019
     def texts(self, split: str, field: str) -> list[str]:
         """Those of a field, as they stand in the files."""
         return [record.text(field) for record in read_split(self.config.data, split, fields=(field,))]
 
+    @abstractmethod
     def graded_texts(self, texts: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
         """The official scores of texts, each with all that would be right."""
-        raise NotImplementedError
 
+    @abstractmethod
     def trivial(self, split: str) -> tuple[str, list[str]]:
         """What a program writes that has learnt nothing, and what it does."""
-        raise NotImplementedError
 
     def baseline(self, split: str) -> dict[str, Any]:
         """The unigram distribution of what is written in training; of whole texts, what `trivial` writes."""

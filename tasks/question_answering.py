@@ -7,7 +7,6 @@ et al. 2020, section 6): `data.length` decides.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import groupby, islice
 from pathlib import Path
@@ -36,7 +35,6 @@ from tasks.trivial_answers import best_trivial
 ALWAYS = 1.0  # no probability is above it: there always is an answer
 
 
-@dataclass(frozen=True, eq=False)
 class QuestionAnswering(ExampleTask):
     """The first and the last token of the answer; the row's first token where its window holds none.
 
@@ -47,10 +45,9 @@ class QuestionAnswering(ExampleTask):
     graded_names = ("exact_match", "f1")
 
     def __post_init__(self):
+        super().__post_init__()
         data, model = self.config.data, self.config.model
         check_global_tokens(data.global_tokens, also=("question",))
-        if data.mixture:
-            raise InputError("data.mixture draws rows for masked_lm; question_answering takes all of data.train")
         if not data.text or not data.text_pair:
             raise InputError("data.text and data.text_pair must name the fields of the document and of the question")
         if data.mark_overlap and model.token_types < 3:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -19,7 +18,6 @@ from tasks.whole_texts import WholeTexts
 MOMENTS = ("told", "true", "told_told", "true_true", "told_true")
 
 
-@dataclass(frozen=True, eq=False)
 class Regression(WholeTexts):
     """One number for each example, in the unit of its label; the loss is the mean squared error.
 

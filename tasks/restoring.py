@@ -1,5 +1,6 @@
 """What tasks share that pretrain an encoder-decoder: plain text is spoilt, and written again."""
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from typing import Any
@@ -29,14 +30,14 @@ class Restoring(Writing):
             raise InputError(f"masking.mean_span={masking.mean_span} must be at least 1 token")
         super().__post_init__()
 
+    @abstractmethod
     def spoilt(self, ids: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """What is read, and what is written, neither with special tokens around it."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def text_length(self) -> int:
         """Most tokens of text in a row, so that both sides fit."""
-        raise NotImplementedError
 
     @property
     def identity(self) -> dict[str, Any]:

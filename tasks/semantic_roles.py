@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -52,7 +52,6 @@ LABELS = "labels.json"
 SAMPLES, SAMPLE_WORDS = 3, 16  # sentences shown at the end of training, each of fewer words
 
 
-@dataclass(frozen=True, eq=False)
 class SemanticRoles(ExampleTask):
     """A tag for each word. Training rows hold several examples (`data.semantic_roles.PackedRoles`).
 
@@ -64,9 +63,8 @@ class SemanticRoles(ExampleTask):
     graded_names: ClassVar[tuple[str, ...]] = ("precision", "recall", "f1", "predicate_f1", "end_to_end_f1")
 
     def __post_init__(self):
+        super().__post_init__()
         config = self.config
-        if config.data.mixture:
-            raise InputError("data.mixture draws rows for masked_lm; semantic_roles takes all of data.train")
         if config.model.name == "longformer" and config.data.global_tokens != "none":
             raise InputError("semantic_roles puts several sentences into a row: set data.global_tokens='none'")
 

@@ -1,6 +1,7 @@
 """What tasks share that say one thing of each text, or of each pair of texts."""
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from typing import Any
@@ -25,9 +26,8 @@ class WholeTexts(ExampleTask):
     """Examples of one text or a pair with its label, padded together; told from one vector each."""
 
     def __post_init__(self):
+        super().__post_init__()
         check_global_tokens(self.config.data.global_tokens)
-        if self.config.data.mixture:
-            raise InputError(f"data.mixture draws rows for masked_lm; {self.config.task} takes all of data.train")
         check_word_vectors(self.config)
         if self.config.model.pooling not in POOLINGS:
             raise InputError(f"model.pooling={self.config.model.pooling!r} is not one of {', '.join(POOLINGS)}")
@@ -37,9 +37,9 @@ class WholeTexts(ExampleTask):
             self.tokenizer.mask_id  # noqa: B018  (refuses a tokenizer without one now, not in the first batch)
 
     @property
+    @abstractmethod
     def classes(self) -> tuple[str, ...]:
         """Names of the classes that a label may be; () = it is a number."""
-        raise NotImplementedError
 
     @property
     def head(self) -> dict[str, Any]:

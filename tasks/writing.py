@@ -26,6 +26,7 @@ class Writing(ExampleTask):
     """
 
     def __post_init__(self):
+        super().__post_init__()
         train = self.config.train
         check_global_tokens(self.config.data.global_tokens)
         if not 0 <= train.label_smoothing < 1:

@@ -57,7 +57,6 @@ class Hypotheses:
         return {"rows": [examples[index] for examples in self.each]}
 
 
-@dataclass(frozen=True, eq=False)
 class ZeroShot(Classification):
     """The class whose hypothesis a text entails with the greatest probability; nothing is trained.
 

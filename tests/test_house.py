@@ -1,6 +1,7 @@
 """The house's own law: what may import what, and how large a room may grow."""
 
 import ast
+import inspect
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,11 @@ def test_no_source_file_grows_past_300_lines():
         if (n := len(p.read_text().splitlines())) > 300
     }
     assert not long
+
+
+def test_what_a_table_names_leaves_nothing_unwritten():
+    from models import HEADS, MODELS
+    from tasks import TASKS
+
+    for made in (*TASKS.values(), *HEADS.values(), *(net for _, net in MODELS.values())):
+        assert not inspect.isabstract(made), f"{made.__name__} lacks {', '.join(made.__abstractmethods__)}"

@@ -13,13 +13,9 @@ run from its first word to its last; they are counted. Nothing but Python's stan
 a pure function of the input.
 """
 
-import argparse
-import gzip
 import hashlib
 import json
-import os
 import sys
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -28,6 +24,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that the file can be run by its path
 
 from errors import InputError
+from experiments.preparing import command, gzip_lines, present, write_whole
 
 NAMES = {"train": "train", "dev": "validation", "test": "test"}  # theirs: ours
 BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{", "-RCB-": "}", "``": '"', "''": '"'}
@@ -43,25 +40,23 @@ def prepare(source: Path, out: Path) -> list[str]:
       InputError: `source` holds none of them, or a file of one is missing or malformed.
     """
     makers = {"qamr": _qamr, "squad": _squad, "covid_qa": _covid_qa, "policyqa": _policyqa}
-    present = [name for name in makers if (source / name).is_dir()]
-    if not present:
-        raise InputError(f"{source} holds none of {', '.join(makers)}; give --source the directory that does")
+    names = present(source, makers)
     told, splits = [], {}
-    for name in present:
+    for name in names:
         for folder, articles, remark in makers[name](source / name):
             for split, listed in articles.items():
                 place = out / folder / f"{split}.json"
-                _write(place, json.dumps({"version": folder, "data": listed}, ensure_ascii=False) + "\n")
+                write_whole(place, [json.dumps({"version": folder, "data": listed}, ensure_ascii=False).encode()])
                 told.append(f"{place}: {_count(listed)}{remark}")
                 splits[folder, split] = listed
     texts = _texts(splits)
     place = out / "answering_text" / "train.jsonl"
-    _write(place, "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts))
+    write_whole(place, (json.dumps({"text": text}, ensure_ascii=False).encode() + b"\n" for text in texts))
     return [*told, f"{place}: {len(texts)} texts, {sum(len(text.split()) for text in texts)} words"]
 
 
 def _qamr(source: Path) -> Iterator[tuple[str, dict[str, list[Article]], str]]:
-    sentences = dict(line.split("\t", 1) for line in _lines(source / "wiki-sentences.tsv.gz"))
+    sentences = dict(line.split("\t", 1) for _, line in gzip_lines(source / "wiki-sentences.tsv.gz"))
     counts: Counter[str] = Counter()
     dev, test = (_qamr_articles(source / f"filtered_{name}.tsv.gz", sentences, counts) for name in ("dev", "test"))
     told = f"; of {counts['answers']} answers in all splits {counts['broken']} were no run of words"
@@ -71,7 +66,7 @@ def _qamr(source: Path) -> Iterator[tuple[str, dict[str, list[Article]], str]]:
 def _qamr_articles(path: Path, sentences: dict[str, str], counts: Counter[str]) -> list[Article]:
     """One article for each sentence, whose one paragraph it is."""
     asked: dict[str, list[dict[str, Any]]] = {}
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in gzip_lines(path):
         columns = line.split("\t")
         if len(columns) != 9 or columns[0] not in sentences:
             raise InputError(f"{path}:{number}: should be nine columns, the first a sentence of wiki-sentences.tsv.gz")
@@ -147,40 +142,13 @@ def _count(articles: list[Article]) -> str:
 
 def _data(path: Path) -> list[Article]:
     try:
-        return json.loads("\n".join(_lines(path)))["data"]
+        return json.loads("\n".join(line for _, line in gzip_lines(path)))["data"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: is not SQuAD's JSON ({error})") from error
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
-            return [line.rstrip("\r\n") for line in file if line.strip()]
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; --source should hold {path.parent.name}/{path.name}") from error
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is damaged ({error}); fetch the file again") from error
-
-
-def _write(path: Path, text: str) -> None:
-    """The whole file or none of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(text, encoding="utf-8")
-    os.replace(fresh, path)
-
-
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--source", type=Path, required=True, help="directory that holds the downloaded data sets")
-    parser.add_argument("--out", type=Path, default=Path("runs/data"), help="directory to write (default: runs/data)")
-    given = parser.parse_args(arguments)
-    try:
-        print("\n".join(prepare(given.source, given.out)))
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return command(prepare, description=__doc__.splitlines()[0], arguments=arguments)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ NAME/{train,validation,test}.jsonl with the fields text and label. Prints for ea
 many of its texts are also in the train split. The output is a pure function of the input.
 """
 
-import argparse
 import csv
 import hashlib
 import json
@@ -19,7 +18,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that the file can be run by its path
 
 from errors import InputError
-from experiments.finetuning.prepare import Example, Summary, checked, gzip_lines, sst2, with_shared, write_splits
+from experiments.finetuning.prepare import Example, Summary, checked, sst2, with_shared, write_splits
+from experiments.preparing import command, gzip_lines, present
 
 CLINC = "data_full.json.gz"
 CLINC_SPLITS = {"train": "train", "val": "validation", "test": "test"}  # their name: ours
@@ -35,10 +35,8 @@ def prepare(source: Path, out: Path) -> list[Summary]:
       InputError: `source` holds none of them, or a file of one is missing or malformed.
     """
     makers = {"clinc150": clinc150, "cola": cola, "ag_news_test": ag_news, "sst2": sst2}
-    present = [name for name in makers if (source / name).is_dir()]
-    if not present:
-        raise InputError(f"{source} holds none of {', '.join(makers)}; give --source the directory that does")
-    return [s for name in present for group in makers[name](source / name, out) for s in with_shared(group)]
+    names = present(source, makers)
+    return [s for name in names for group in makers[name](source / name, out) for s in with_shared(group)]
 
 
 def clinc150(source: Path, out: Path) -> list[dict[str, Summary]]:
@@ -101,17 +99,11 @@ def _in_order_of_digest(examples: Sequence[Example]) -> list[Example]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--source", type=Path, required=True, help="directory that holds the downloaded data sets")
-    parser.add_argument("--out", type=Path, default=Path("runs/data"), help="directory to write (default: runs/data)")
-    given = parser.parse_args(arguments)
-    try:
-        for summary in prepare(given.source, given.out):
-            print(summary.told())
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return command(
+        lambda source, out: [summary.told() for summary in prepare(source, out)],
+        description=__doc__.splitlines()[0],
+        arguments=arguments,
+    )
 
 
 if __name__ == "__main__":

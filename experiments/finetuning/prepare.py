@@ -9,14 +9,10 @@ file the examples, the share of each class, the words, and how many of its texts
 Nothing but Python's standard library is used, and the output is a pure function of the input.
 """
 
-import argparse
-import gzip
 import hashlib
 import json
-import os
 import statistics
 import sys
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -27,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that the file
 
 from errors import InputError
 from experiments.finetuning.articles import SPLITS, disjoint_splits, published_splits, read_articles
+from experiments.preparing import command, gzip_lines, present, write_whole
 
 SETS = ("gutenberg_novels", "movie_reviews", "hyperpartisan", "sst2")
 REVIEWS = "reviews_folds0-8.jsonl.gz"
@@ -58,7 +55,7 @@ class Summary:
         self.words.append(len(text.split()))
         self.texts.add(hashlib.sha256(" ".join(text.split()).encode()).digest())
 
-    def told(self) -> str:
+    def __str__(self) -> str:
         total = len(self.words)
         shares = ", ".join(f"{name} {count / total:.1%}" for name, count in sorted(self.classes.items()) if name)
         if len(self.classes) > MOST_TOLD:
@@ -76,12 +73,10 @@ def prepare(source: Path, out: Path) -> list[Summary]:
     Raises:
       InputError: `source` holds none of them, or a file of one is missing or malformed.
     """
-    present = [name for name in SETS if (source / name).is_dir()]
-    if not present:
-        raise InputError(f"{source} holds none of {', '.join(SETS)}; give --source the directory that does")
+    names = present(source, SETS)
     makers = {"movie_reviews": _movie_reviews, "hyperpartisan": _hyperpartisan, "sst2": sst2}
     summaries: list[Summary] = []
-    for name in present:
+    for name in names:
         maker = makers.get(name)
         groups = [_novels(source / name, out / name)] if maker is None else maker(source / name, out)
         for group in groups:
@@ -155,7 +150,7 @@ def _novels(source: Path, out: Path) -> dict[str, Summary]:
         group[ours] = Summary(out / ours)
         for file in files:
             group[ours].add("\n".join(line for _, line in gzip_lines(file)))
-            _replace(out / ours / file.name, [file.read_bytes()])
+            write_whole(out / ours / file.name, [file.read_bytes()])
     return group
 
 
@@ -167,26 +162,10 @@ def checked(example: Example, labels: tuple[str, ...], origin: str) -> Example:
     return example
 
 
-def gzip_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a gzipped text with their numbers from 1, without their ends; blank lines are passed over."""
-    number = 0
-    try:
-        with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield number, line.rstrip("\r\n")
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; --source should hold {path.parent.name}/{path.name}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}:{number + 1}: is not UTF-8 ({error.reason}); fetch the file again") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: the gzip data is cut short or damaged ({error}); fetch the file again") from error
-
-
 def write_splits(directory: Path, splits: dict[str, Iterable[Example]]) -> dict[str, Summary]:
     group = {name: Summary(directory / f"{name}.jsonl") for name in splits}
     for name, examples in splits.items():
-        _replace(group[name].path, _json_lines(examples, group[name]))
+        write_whole(group[name].path, _json_lines(examples, group[name]))
         if not group[name].words:
             raise InputError(f"{directory.name} has no example for its {name} split; fetch its files again")
     return group
@@ -198,30 +177,12 @@ def _json_lines(examples: Iterable[Example], summary: Summary) -> Iterator[bytes
         yield (json.dumps(example._asdict(), ensure_ascii=False) + "\n").encode()
 
 
-def _replace(path: Path, pieces: Iterable[bytes]) -> None:
-    """The whole file or none of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".new")
-    try:
-        with open(fresh, "wb") as file:
-            file.writelines(pieces)
-        os.replace(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--source", type=Path, required=True, help="directory that holds the downloaded data sets")
-    parser.add_argument("--out", type=Path, default=Path("runs/data"), help="directory to write (default: runs/data)")
-    given = parser.parse_args(arguments)
-    try:
-        for summary in prepare(given.source, given.out):
-            print(summary.told())
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return command(
+        lambda source, out: [summary.told() for summary in prepare(source, out)],
+        description=__doc__.splitlines()[0],
+        arguments=arguments,
+    )
 
 
 if __name__ == "__main__":

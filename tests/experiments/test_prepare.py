@@ -50,7 +50,7 @@ def test_the_folds_of_the_film_reviews_become_splits(tmp_path):
     assert [len(summary.words) for summary in (train, validation, test)] == [14, 2, 2]
     assert lines(test.path) == [{"text": f"a {label} film 8 \nend", "label": label} for label in ("neg", "pos")]
     assert test.shared == 0
-    assert "14 texts (neg 50.0%, pos 50.0%), words: median 5, 95th percentile 5" in train.told()
+    assert "14 texts (neg 50.0%, pos 50.0%), words: median 5, 95th percentile 5" in str(train)
 
 
 def test_articles_become_plain_text_with_a_line_for_each_paragraph(tmp_path):

@@ -10,7 +10,8 @@ from flax import nnx
 from nets import QUICK, SIZES, config, drawn, jitted, small, token_ids
 
 from errors import InputError
-from models.config import EncoderDecoderConfig, LongformerConfig, TransformerConfig
+from models.alternating import Alternating
+from models.config import AlternatingConfig, EncoderDecoderConfig, LongformerConfig, TransformerConfig
 from models.encoder_decoder import EncoderDecoder
 from models.writers import CausalLM, Generator
 
@@ -180,3 +181,23 @@ def test_layers_that_share_their_weights_are_one_layer_called_again():
         single.layers[other] = shared.layers[ours]
     single.embeddings = shared.embeddings
     np.testing.assert_allclose(shared(ids).last_hidden_state, single(ids).last_hidden_state, atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"tied": False}, {"scaled": True}, {"biased": True}], ids=str)
+def test_the_factors_of_what_is_written_multiply_out_to_its_logits(options):
+    cfg = TransformerConfig(**SIZES)
+    halves = EncoderDecoderConfig(encoder=cfg, decoder=dataclasses.replace(cfg, causal=True))
+    model = drawn(lambda: Generator(EncoderDecoder(halves, rngs=nnx.Rngs(0)), **options, rngs=nnx.Rngs(0)))
+    given = {"input_ids": token_ids(2, 7), "decoder_input_ids": token_ids(2, 5, seed=1)}
+    x, table, bias = model.factors(**given)
+    want = model(**given).logits
+    found = error(x @ table.T + bias[None, None], want)
+    print(f"{found:.1e}")
+    assert found < 1e-5  # seen 4e-7
+
+
+def test_a_net_without_a_step_says_so():
+    sizes = {**SIZES, "windows": (2,), "causal": True, "positions": "rotary"}
+    net = Alternating(AlternatingConfig(**sizes), rngs=nnx.Rngs(0))
+    with pytest.raises(InputError, match="Alternating has no step to write by: choose transformer or longformer"):
+        CausalLM(net, rngs=nnx.Rngs(0)).start(1, 8)

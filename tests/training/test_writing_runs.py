@@ -164,3 +164,26 @@ WRONG = [
 def test_what_no_writer_can_do_is_told_in_one_sentence(flags, message, pairs, tmp_path, run):
     with pytest.raises(InputError, match=message):
         run(tmp_path / "run", *SHORT, *of(pairs), *flags, recipe="tiny_writer.py")
+
+
+@pytest.mark.parametrize("task", ["translation", "denoising", "causal_lm"])
+def test_what_writes_takes_no_mixture_and_no_negative_chunk(task, corpus, pairs, tmp_path, run):
+    flags = (*of(pairs), f"task={task}", *(CAUSAL[1:] if task == "causal_lm" else ()))
+    flags += ("model.decoder_depth=0",) if task == "causal_lm" else ()
+    with pytest.raises(InputError, match=f"data.mixture draws rows for masked_lm; {task} takes all of data.train"):
+        run(tmp_path / "run", *flags, f"data.mixture=(('{pairs}/train.jsonl', 1.0),)", recipe="tiny_writer.py")
+    with pytest.raises(InputError, match=r"train.loss_chunk=-1 must be at least 0"):
+        run(tmp_path / "run", *flags, "train.loss_chunk=-1", "train.label_smoothing=0", recipe="tiny_writer.py")
+
+
+def test_spare_rows_are_never_written(corpus, pairs, tmp_path):
+    from configs import command_line
+    from data.tokenizer import Tokenizer
+    from tasks.translation import Translation
+    from tests.training.conftest import ROOT
+
+    flags = [f"--config.{flag}" for flag in ("model.vocab_size=290", *of(pairs))]
+    config = command_line.parse(["train.py", f"--config={ROOT}/tests/training/tiny_writer.py:{corpus}", *flags])
+    tokenizer = Tokenizer.train("byte_bpe", ["ab"], vocab_size=270)
+    task = Translation(config, tokenizer, tmp_path)
+    assert task.settings.suppress_tokens == tuple(range(tokenizer.vocab_size, 290))
