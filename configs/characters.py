@@ -5,12 +5,12 @@ r"""A language model of characters (bytes): a Transformer on short rows, or a Lo
     python train.py --config=configs/characters.py:small,stage=1 ...
     python train.py --config=configs/characters.py:small,stage=2 --config.init_from=runs/characters_small_stage1 ...
 
-Sizes: tiny and small (minutes and an hour on a CPU), base (12 layers of 512, as the small model of Beltagy et al. 2020,
-section 4.2: days on one large GPU at its five stages).
+Sizes: tiny and small (0.8 and 4.8 M parameters, for a CPU), and base (12 layers of 512, as the small model of
+Beltagy et al. 2020, section 4.2: days on one large GPU at its five stages).
 
 With stages the net is a Longformer whose windows grow from the bottom layers to the top; each stage doubles the row and
-the windows and halves the learning rate (section 4.1, table 12 there: five stages, from 2,048 tokens to 23,040).
-Scores slide over the text: by half a row, or by 512 tokens at base (section 4.2).
+the windows and halves the learning rate (section 4.1 there: five stages, from 2,048 tokens to 23,040, where these come
+to 32,768). Scores slide over the text: by half a row, or by 512 tokens at base (section 4.2).
 """
 
 from configs import defaults

@@ -7,8 +7,7 @@ r"""A small Transformer from random weights that classifies short texts: intents
 tokens is told, a fifth of the tokens is hidden from each text anew, and dropout is strong. The classes are those of the
 training split; --config.data.outside=NAME says which of them is for what belongs to no other.
 
-Cost: 2,000 steps of 64 texts of some ten tokens in about ten minutes on two processor cores. Expected: see
-experiments/classifying.
+What short trials told is in experiments/classifying.
 """
 
 from configs import defaults

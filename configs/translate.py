@@ -6,8 +6,8 @@ r"""Machine translation by an encoder-decoder from scratch, on a file for each l
     python train.py --config=configs/translate.py:base --config.data.source=tfds \
         --config.data.name=wmt14_translate/de-en --config.data.text=en --config.data.target=de ...
 
-Sizes: tiny (2.7 M parameters, for Multi30k's 29,000 sentences: an hour on two CPU cores), base and big (Vaswani et al.
-2017, table 3; batches of about 25,000 tokens on each side, as in section 5.1).
+Sizes: tiny (2.3 M parameters, for Multi30k's 29,000 sentences on two CPU cores; not run yet), base and big (Vaswani et
+al. 2017, table 3; batches of about 25,000 tokens on each side, as in section 5.1).
 """
 
 from configs import defaults

@@ -12,7 +12,7 @@ from errors import InputError
 def left_padded_prompts(
     prompts: Sequence[str], origins: Sequence[str], tokenizer: Tokenizer, *, room: int
 ) -> dict[str, Int[np.ndarray, "N ..."]]:
-    """input_ids and attention_mask [N P], padded on the left, and index [N]; P is a power of two, or `room`.
+    """input_ids and prompt_mask [N P], padded on the left, and index [N]; P is a power of two, or `room`.
 
     The token that stands before a text stands before each, so that an empty prompt begins a new text.
 
@@ -30,4 +30,4 @@ def left_padded_prompts(
     ids, real = np.full((len(rows), width), tokenizer.pad_id, np.int32), np.zeros((len(rows), width), np.int32)
     for number, row in enumerate(rows):
         ids[number, width - len(row) :], real[number, width - len(row) :] = row, 1
-    return {"input_ids": ids, "attention_mask": real, "index": np.arange(len(rows), dtype=np.int32)}
+    return {"input_ids": ids, "prompt_mask": real, "index": np.arange(len(rows), dtype=np.int32)}

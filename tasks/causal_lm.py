@@ -52,7 +52,7 @@ class CausalLM(ExampleTask):
     @property
     def columns(self) -> tuple[str, ...]:
         seen = () if self.config.data.cross_documents else ("segment_ids",)
-        own = ("input_ids", "attention_mask", "index")
+        own = ("input_ids", "prompt_mask", "index")  # the last two of prompts alone
         return (*own, *seen, "labels", "label_weights", *(f"label_{name}" for name in SUMS))
 
     @property
@@ -105,7 +105,7 @@ class CausalLM(ExampleTask):
         """How each prompt, padded on its left, goes on."""
         settings = self.settings
         key = jax.random.key(self.config.seed) if settings.do_sample else None
-        how = {"attention_mask": batch["attention_mask"], "key": key, "row_ids": batch["index"]}
+        how = {"attention_mask": batch["prompt_mask"], "key": key, "row_ids": batch["index"]}
         return generate(model, batch["input_ids"], settings, **how)._asdict()
 
     def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
