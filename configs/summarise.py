@@ -10,8 +10,7 @@ r"""Summarisation by an encoder-decoder: a Transformer on short texts, or LED on
         --config.data.name=scientific_papers/arxiv --config.data.text=article --config.data.target=abstract ...
 
 Sizes: tiny (2.9 M parameters, for two CPU cores; not run yet), small (13 M), and led, whose sizes are those of
-init_from (Beltagy et al. 2020, section 7: 46.6/19.6/41.8 ROUGE-1/2/L on arXiv by its large model, some days on one large
-GPU).
+init_from (Beltagy et al. 2020, section 7: 46.6/19.6/41.8 ROUGE-1/2/L on arXiv by its large model, days on a large GPU).
 `positions` is the longest text that the weights of init_from were trained for, as in configs/finetune.py.
 """
 
