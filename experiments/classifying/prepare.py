@@ -99,11 +99,7 @@ def _in_order_of_digest(examples: Sequence[Example]) -> list[Example]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    return command(
-        lambda source, out: [summary.told() for summary in prepare(source, out)],
-        description=__doc__.splitlines()[0],
-        arguments=arguments,
-    )
+    return command(prepare, description=__doc__.splitlines()[0], arguments=arguments)
 
 
 if __name__ == "__main__":

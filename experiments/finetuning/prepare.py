@@ -178,11 +178,7 @@ def _json_lines(examples: Iterable[Example], summary: Summary) -> Iterator[bytes
 
 
 def main(arguments: list[str] | None = None) -> int:
-    return command(
-        lambda source, out: [summary.told() for summary in prepare(source, out)],
-        description=__doc__.splitlines()[0],
-        arguments=arguments,
-    )
+    return command(prepare, description=__doc__.splitlines()[0], arguments=arguments)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 
 from errors import InputError
 from experiments.finetuning.articles import ARTICLES, SPLITS, TRUTH, disjoint_splits, published_splits, read_articles
-from experiments.finetuning.prepare import prepare
+from experiments.finetuning.prepare import main, prepare
 
 SCRIPT = Path(__file__).resolve().parents[2] / "experiments" / "finetuning" / "prepare.py"
 
@@ -144,6 +144,15 @@ def test_a_damaged_file_is_refused_by_name(tmp_path):
     path.unlink()
     with pytest.raises(InputError, match="no such file"):
         prepare(tmp_path, tmp_path / "out")
+
+
+def test_the_script_prints_a_line_for_each_file(tmp_path, capsys):
+    write(tmp_path / "movie_reviews" / "reviews_folds0-8.jsonl.gz", reviews())
+    assert main([f"--source={tmp_path}", f"--out={tmp_path / 'out'}"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line.rpartition("/")[2].partition(":")[0] for line in told] == [
+        "train.jsonl", "validation.jsonl", "test.jsonl",
+    ]  # fmt: skip
 
 
 def test_the_script_runs_by_its_path_and_says_what_is_missing_in_one_sentence(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from configs import command_line
 from errors import InputError
 from experiments.classifying import run
-from experiments.classifying.prepare import prepare
+from experiments.classifying.prepare import main, prepare
 from models import MODELS
 from tasks.classification import OUTSIDE
 from tests.experiments.test_prepare import lines
@@ -32,6 +32,14 @@ def test_what_is_out_of_scope_joins_each_split_as_a_class(tmp_path):
     found = {summary.path.stem: summary for summary in prepare(tmp_path, tmp_path / "out")}
     assert {name: len(summary.words) for name, summary in found.items()} == {"train": 4, "validation": 4, "test": 4}
     assert lines(found["validation"].path)[-1] == {"text": "val other", "label": "oos"}
+
+
+def test_the_script_prints_a_line_for_each_file(tmp_path, capsys):
+    write(tmp_path / "clinc150" / "data_full.json.gz", queries())
+    assert main([f"--source={tmp_path}", f"--out={tmp_path / 'out'}"]) == 0
+    assert [line.split("clinc150/")[1].partition(":")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "train.jsonl", "validation.jsonl", "test.jsonl",
+    ]  # fmt: skip
 
 
 def test_cola_is_validated_on_a_tenth_of_its_training_sentences(tmp_path):
