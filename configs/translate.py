@@ -21,7 +21,7 @@ SIZES = {
 }
 # learning rate, warm-up steps, steps, pairs in a batch, longest text in tokens, dropout, entries of the vocabulary
 RECIPES = {
-    "tiny": (3e-3, 500, 6_000, 192, 64, 0.2, 8_000),
+    "tiny": (2e-3, 400, 4_500, 96, 64, 0.2, 8_000),
     "base": (7e-4, 4_000, 100_000, 960, 256, 0.1, 37_000),
     "big": (5e-4, 4_000, 300_000, 960, 256, 0.3, 37_000),
 }
