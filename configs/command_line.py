@@ -72,12 +72,12 @@ def _load(recipe: str) -> ConfigDict:
         raise
     except Exception as error:  # whatever a recipe's author got wrong, the place is what helps
         raise InputError(
-            f"the recipe {_place(error, path)} fails: {type(error).__name__}: {_first_line(error)}"
+            f"the recipe {place_of(error, path)} fails: {type(error).__name__}: {_first_line(error)}"
         ) from error
 
 
-def _place(error: Exception, path: str) -> str:
-    """The recipe's path, with the line at fault where the traceback or the syntax error tells it."""
+def place_of(error: Exception, path: str) -> str:
+    """The file's path, with the line at fault where the traceback or the syntax error tells it."""
     line = error.lineno if isinstance(error, SyntaxError) else None
     trace = error.__traceback__
     while trace is not None:

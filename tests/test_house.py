@@ -22,6 +22,7 @@ ALLOWED = {
     "training": {"errors", "configs.defaults", "layer_stacks", "mesh_axes", "skeleton", "tasks.task"},
     "configs": {"errors"},
     "harness": {"errors", "data", "decoding", "models", "pretrained", "skeleton", "training"},
+    "sweeps": {"errors", "configs", "models"},
     "train": {"errors", "configs", "models", "pretrained", "skeleton", "tasks", "training"},
 }
 FLOORS = [name for name in ALLOWED if (ROOT / name).is_dir()]

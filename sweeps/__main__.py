@@ -1,0 +1,141 @@
+"""Runs a sweep, or says how it stands. FILE is a sweep file, or FILE.py:ARGUMENT.
+
+python -m sweeps run FILE --at-once=2     what is not done yet, then the table and the plot
+python -m sweeps status FILE              each point: done, running, failed and why, stopped, missing
+python -m sweeps table FILE               the table and the plot of what is done
+python -m sweeps commands FILE            the commands of every point, to run by hand
+python -m sweeps slurm FILE > job.sh      an array job; `sbatch job.sh`
+python -m sweeps jobset FILE > jobs.yaml  JobSets for TPU slices of GKE, for Kueue; `kubectl apply -f jobs.yaml`
+python -m sweeps tpu-vm FILE > run.sh     a script that runs it on a TPU VM or slice
+"""
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from errors import InputError
+from sweeps import jobset, plot, search, slurm, table, tpu_vm
+from sweeps.devices import Share, shares
+from sweeps.running import Runner
+from sweeps.space import Search
+from sweeps.state import DONE, FAILED, PRUNED, State, curve
+from sweeps.sweep import Sweep, load
+
+
+def run(sweep: Sweep, given: argparse.Namespace) -> int:
+    parts = shares(given.at_once)
+    runner = _runner(sweep)
+    if isinstance(sweep.settings, Search):
+        search.search(sweep, runner, parts)
+    else:
+        left = [each for each in sweep.points() if runner.state.of(each) != DONE]
+        print(f"{len(left)} of {len(sweep.points())} points to run, {len(parts)} at once, in {sweep.root}")
+        runner.side_by_side(left, parts)
+    _show_table(sweep)
+    counts = Counter(State(sweep.root).of(point) for point in table.points_of(sweep))
+    print(", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
+    return int(any(state not in (DONE, PRUNED) for state in counts))
+
+
+def point(sweep: Sweep, given: argparse.Namespace) -> int:
+    """One point by its number, as a cluster's job runs it; every process of the job does."""
+    points = sweep.points()
+    if not 0 <= given.number < len(points):
+        raise InputError(f"there is no point {given.number}; the sweep has 0 to {len(points) - 1}")
+    more = ["--config.cluster.address=auto"] if given.distributed else []
+    runner = _runner(sweep, more=more, leads=not given.distributed or leads(os.environ))
+    return int(runner.run(points[given.number], Share()) != DONE)
+
+
+def status(sweep: Sweep, given: argparse.Namespace) -> int:
+    state = State(sweep.root)
+    for number, each in enumerate(table.points_of(sweep)):
+        end = state.of(each)
+        why = f": {state.last_words(each)}" if end == FAILED else ""
+        steps = curve(each, "train", "loss")
+        print(f"{number:>4}  {end:<8} {f'step {steps[-1][0]}' if steps else '':<12} {each.name}{why}")
+    return 0
+
+
+def show_table(sweep: Sweep, given: argparse.Namespace) -> int:
+    _show_table(sweep)
+    return 0
+
+
+def commands(sweep: Sweep, given: argparse.Namespace) -> int:
+    for each in table.points_of(sweep):
+        for command in each.commands:
+            print(shlex.join(["python", "train.py", *command]))
+    return 0
+
+
+def launch_file(sweep: Sweep, given: argparse.Namespace) -> int:
+    """What a cluster's own tool reads, for the points that are not done."""
+    if isinstance(sweep.settings, Search):
+        raise InputError(f"{given.command} runs a grid, a list or a sample; a Search is run by `python -m sweeps run`")
+    state = State(sweep.root)
+    numbers = [number for number, each in enumerate(sweep.points()) if state.of(each) != DONE]
+    if not numbers:
+        raise InputError(f"every point of {sweep.root} is done; nothing is left to launch")
+    print(LAUNCHERS[given.command].text(given, sweep, numbers), end="")
+    return 0
+
+
+def leads(environment: Mapping[str, str]) -> bool:
+    """Whether this is the first process of a job, by what SLURM, a TPU slice or Kubernetes tells it."""
+    told = [environment[name] for name in RANKS if name in environment]
+    if not told:
+        raise InputError(f"--distributed: none of {', '.join(RANKS)} is set")
+    return told[0] == "0"
+
+
+def _runner(sweep: Sweep, **more: Any) -> Runner:
+    """A runner that Ctrl-C and SIGTERM stop, its runs first."""
+    runner = Runner(State(sweep.root), tell=lambda line: print(line, flush=True), **more)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: runner.stop.set())
+    return runner
+
+
+def _show_table(sweep: Sweep) -> None:
+    rows = table.rows_of(sweep)
+    print("\n" + table.markdown(sweep, rows))
+    places = [*table.write(sweep, rows), plot.draw(sweep, rows)]
+    print(f"written to {', '.join(str(place) for place in places if place)}")
+
+
+RANKS = ("SLURM_PROCID", "TPU_WORKER_ID", "JOB_COMPLETION_INDEX")
+LAUNCHERS = {"slurm": slurm, "jobset": jobset, "tpu-vm": tpu_vm}
+ACTIONS = {"run": run, "status": status, "table": show_table, "commands": commands, "point": point}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m sweeps", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    actions = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in (*ACTIONS, *LAUNCHERS):
+        each = actions.add_parser(name)
+        each.add_argument("file", help="sweep file, or FILE.py:ARGUMENT")
+        if name == "run":
+            each.add_argument("--at-once", type=int, default=1, help="runs side by side; the devices are shared out")
+        if name == "point":
+            each.add_argument("number", type=int)
+            each.add_argument("--distributed", action="store_true", help="one run over all processes of this job")
+        if name in LAUNCHERS:
+            LAUNCHERS[name].add_arguments(each)
+    given = parser.parse_args(arguments)
+    try:
+        return ACTIONS.get(given.command, launch_file)(load(given.file), given)
+    except InputError as error:
+        print(f"sweeps: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""JobSets for TPU slices of Google Kubernetes Engine: one for each point that is not done, for Kueue to admit.
+
+Each JobSet is one slice: a Job with one pod for each of its machines. A pod that ends badly, or whose slice is taken
+away, restarts the JobSet, and the run goes on from its checkpoint. The checkout is in the image; the sweep's directory
+lies on a volume that every machine mounts. Formats: jobset.x-k8s.io/v1alpha2; batch/v1; Kueue's queue-name label.
+"""
+
+import argparse
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from errors import InputError
+from sweeps.sweep import Sweep
+
+ONE_MACHINE = {"tpu-v5-lite-podslice": 8, "tpu-v6e-slice": 8}  # most chips of a slice that is one machine; others: 4
+SEVERAL = 4  # chips of each machine of a larger slice
+MOST_RESTARTS = 20
+SECONDS_TO_SAVE = 120
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--image", required=True, help="container image with this checkout in its working directory")
+    parser.add_argument("--accelerator", default="tpu-v5-lite-podslice", help="GKE's name of the TPU generation")
+    parser.add_argument("--topology", default="2x4", help="chips of a slice along each side, such as 4x4 or 2x2x2")
+    parser.add_argument("--queue", default="", help="Kueue's local queue; empty = no Kueue")
+    parser.add_argument("--claim", required=True, help="persistent volume claim that all machines can write to")
+    parser.add_argument("--mount", default="/runs", help="where the claim is mounted; the sweep's directory lies in it")
+    parser.add_argument("--namespace", default="default")
+
+
+def text(given: argparse.Namespace, sweep: Sweep, numbers: Sequence[int]) -> str:
+    """YAML of several documents.
+
+    Raises:
+      InputError: the topology is none, the sweep's directory is not on the volume, or a name is none of Kubernetes'.
+    """
+    if not sweep.root.is_absolute() or not sweep.root.is_relative_to(given.mount):
+        raise InputError(
+            f"the sweep's directory {sweep.root} should lie under --mount={given.mount}, which all machines share; "
+            "set `directory` of the sweep, or --mount"
+        )
+    chips, machines = slice_shape(given.accelerator, given.topology)
+    return yaml.safe_dump_all(
+        [_jobset(given, sweep, number, chips, machines) for number in numbers], sort_keys=False, explicit_start=True
+    )
+
+
+def slice_shape(accelerator: str, topology: str) -> tuple[int, int]:
+    """Chips of each machine, and machines, of a slice.
+
+    Raises:
+      InputError: the topology is not written as 2x4 or 2x2x2, or its chips do not fill whole machines.
+    """
+    if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*){1,2}", topology):
+        raise InputError(f"--topology={topology} should be chips along each side, such as 2x4 or 2x2x2")
+    chips = math.prod(map(int, topology.split("x")))
+    if chips <= ONE_MACHINE.get(accelerator, SEVERAL):
+        return chips, 1
+    if chips % SEVERAL:
+        raise InputError(f"--topology={topology}: {chips} chips do not fill machines of {SEVERAL}")
+    return SEVERAL, chips // SEVERAL
+
+
+def _jobset(given: argparse.Namespace, sweep: Sweep, number: int, chips: int, machines: int) -> dict[str, Any]:
+    name = f"{re.sub('[^a-z0-9]+', '-', sweep.root.name.lower()).strip('-')[:40]}-{number}"
+    labels = {"kueue.x-k8s.io/queue-name": given.queue} if given.queue else {}
+    job = {
+        "parallelism": machines,
+        "completions": machines,
+        "completionMode": "Indexed",
+        "backoffLimit": 0,  # one pod that fails fails the Job, and with it the JobSet restarts as a whole
+        "template": {"spec": _pod(given, number, chips, machines)},
+    }
+    return {
+        "apiVersion": "jobset.x-k8s.io/v1alpha2",
+        "kind": "JobSet",
+        "metadata": {
+            "name": name,
+            "namespace": given.namespace,
+            "labels": labels,
+            "annotations": {"alpha.jobset.sigs.k8s.io/exclusive-topology": "cloud.google.com/gke-nodepool"},
+        },
+        "spec": {
+            "failurePolicy": {"maxRestarts": MOST_RESTARTS},
+            "replicatedJobs": [{"name": "slice", "replicas": 1, "template": {"spec": job}}],
+        },
+    }
+
+
+def _pod(given: argparse.Namespace, number: int, chips: int, machines: int) -> dict[str, Any]:
+    command = ["python", "-m", "sweeps", "point", given.file, str(number)]
+    amount = {"google.com/tpu": chips}
+    return {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": SECONDS_TO_SAVE,
+        "nodeSelector": {
+            "cloud.google.com/gke-tpu-accelerator": given.accelerator,
+            "cloud.google.com/gke-tpu-topology": given.topology,
+        },
+        "containers": [
+            {
+                "name": "train",
+                "image": given.image,
+                "command": [*command, "--distributed"] if machines > 1 else command,
+                "ports": [{"containerPort": 8471}, {"containerPort": 8080}],
+                "resources": {"requests": dict(amount), "limits": dict(amount)},
+                "volumeMounts": [{"name": "runs", "mountPath": given.mount}],
+            }
+        ],
+        "volumes": [{"name": "runs", "persistentVolumeClaim": {"claimName": given.claim}}],
+    }

@@ -1,0 +1,131 @@
+"""What is known of a point: which of its commands have ended, and how; kept in files beside the work directories.
+
+    DIRECTORY/points/NAME/       the work directory of train.py
+    DIRECTORY/state/NAME.json    its commands that have ended, with their exit status and seconds
+    DIRECTORY/logs/NAME.txt      what they printed
+
+A point is done when its last command has ended well. Nothing else decides what is run again, so that deleting one state
+file makes its point run again (train.py goes on from the checkpoints).
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from errors import InputError
+from sweeps.sweep import Command, Point
+
+DONE, PRUNED, FAILED, RUNNING, STOPPED, MISSING = "done", "pruned", "failed", "running", "stopped", "missing"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command of a point that ended by itself."""
+
+    command: Command
+    status: int
+    seconds: float
+
+
+class State:
+    """Of the points of one sweep. `root` is the sweep's directory, made when something is written."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def log(self, point: Point) -> Path:
+        return self.root / "logs" / f"{point.name}.txt"
+
+    def ended(self, point: Point) -> list[Ended]:
+        """The commands that ended, of those the point has now."""
+        found = [Ended(**each) for each in self._read(point).get("ended", ())]
+        return [each for each in found if each.command in point.commands]
+
+    def add(self, point: Point, ended: Ended) -> None:
+        kept = [asdict(each) for each in self.ended(point) if each.command != ended.command]
+        self._write(point, {"ended": [*kept, asdict(ended)]})
+
+    def prune(self, point: Point) -> None:
+        self._write(point, {"pruned": True})
+
+    def of(self, point: Point) -> str:
+        """One of DONE, PRUNED, FAILED, RUNNING, STOPPED (it began, and its process is gone) and MISSING."""
+        if self.is_held(point):
+            return RUNNING
+        if self._read(point).get("pruned"):
+            return PRUNED
+        statuses = {tuple(each.command): each.status for each in self.ended(point)}
+        if any(statuses.values()):
+            return FAILED
+        if len(statuses) == len(point.commands):
+            return DONE
+        return STOPPED if point.workdir.exists() else MISSING
+
+    def last_words(self, point: Point) -> str:
+        """The last line that the point printed."""
+        log = self.log(point)
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+    @contextlib.contextmanager
+    def held(self, point: Point) -> Iterator[bool]:
+        """Whether the point is ours while the context lasts; not ours if another process runs it."""
+        lock = self._place(point, ".lock")
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with open(lock, "w", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+
+    def is_held(self, point: Point) -> bool:
+        if not self._place(point, ".lock").exists():
+            return False
+        with self.held(point) as ours:
+            return not ours
+
+    def _place(self, point: Point, suffix: str) -> Path:
+        return self.root / "state" / f"{point.name}{suffix}"
+
+    def _read(self, point: Point) -> dict[str, Any]:
+        path = self._place(point, ".json")
+        if not path.exists():
+            return {}
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{path}: is not valid JSON ({error}); delete it, and its point is run again") from error
+
+    def _write(self, point: Point, value: dict[str, Any]) -> None:
+        path = self._place(point, ".json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(path.name + ".new")
+        fresh.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+        os.replace(fresh, path)
+
+
+def scores(point: Point, split: str) -> dict[str, Any]:
+    """What train.py wrote of `split` at the end; empty if it did not."""
+    path = point.workdir / f"result_{split}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def curve(point: Point, split: str, metric: str) -> list[tuple[int, float]]:
+    """(step, score) of each evaluation so far; a line that is still being written is left out."""
+    path = point.workdir / "metrics.jsonl"
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            told = json.loads(line)
+        except ValueError:
+            continue
+        if told.get("split") == split and metric in told:
+            found.append((told["step"], told[metric]))
+    return found

@@ -1,0 +1,166 @@
+"""A sweep, its points and their commands; and how a sweep file is read."""
+
+import hashlib
+import importlib.util
+import inspect
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from configs import command_line
+from errors import InputError
+from models import MODELS
+from models.build import net_sizes
+from sweeps.space import Choice, Range, Search, Setting
+
+Command = list[str]  # arguments of train.py
+LONGEST_NAME = 120  # characters; a file system allows 255 bytes, and others add their own to it
+
+
+@dataclass(frozen=True)
+class Point:
+    """One setting with one seed: a work directory and the commands that are run in it, in order."""
+
+    setting: Setting
+    seed: int
+    name: str
+    workdir: Path
+    commands: tuple[Command, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Many runs of `recipe`, told apart by their settings and seeds.
+
+    `keys` hold for every run. `settings` are dicts of keys in a list, or a `Search`. After its training each point runs
+    one more command for each dict of keys in `then`, in the same work directory, such as an evaluation on the test
+    split. `metric` on `split` is what the table tells and a search looks at; better is `goal`, "min" or "max".
+    `{seed}` in a value of text stands for the seed of the point: `init_from="runs/pretrained-{seed}"`.
+    """
+
+    recipe: str
+    settings: Sequence[Setting] | Search = ({},)
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    seeds: tuple[int, ...] = (0,)
+    then: tuple[Mapping[str, Any], ...] = ()
+    metric: str = "loss"
+    split: str = "validation"
+    goal: str = "min"
+    directory: str = ""  # "" = runs/sweeps/NAME, by the name of the file
+
+    def __post_init__(self):
+        if self.goal not in ("min", "max"):
+            raise InputError(f"goal={self.goal!r} of the sweep should be 'min' or 'max'")
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            raise InputError(f"seeds={self.seeds} of the sweep should be whole numbers, each once")
+        if not isinstance(self.settings, Search) and not self.settings:
+            raise InputError("the sweep has no settings")
+
+    @property
+    def root(self) -> Path:
+        return Path(self.directory)
+
+    def point(self, setting: Setting, seed: int) -> Point:
+        name = ",".join(filter(None, (name_of(setting), f"seed={seed}")))
+        workdir = self.root / "points" / name
+        shared = {"seed": seed, "workdir": str(workdir)}
+        keys = {**self.keys, **{key: value for key, value in setting.items() if key != "recipe"}}
+        commands = tuple(
+            _command(setting.get("recipe", self.recipe), {**keys, **more, **shared}, seed) for more in ({}, *self.then)
+        )
+        return Point(setting, seed, name, workdir, commands)
+
+    def points(self) -> list[Point]:
+        """Of a grid or a list, the seeds of a setting behind one another. A search has none beforehand."""
+        if isinstance(self.settings, Search):
+            return []
+        return [self.point(setting, seed) for setting in self.settings for seed in self.seeds]
+
+    def check(self) -> None:
+        """Reads the config of every command as train.py would, before any of them runs.
+
+        Raises:
+          InputError: naming the point, for a misspelt key, a value of the wrong type, sizes that do not fit, or two
+            points that would share a directory.
+        """
+        seen: set[str] = set()
+        for point in self.points() or [self.point(setting, self.seeds[0]) for setting in corners(self.settings)]:
+            if point.name in seen:
+                raise InputError(f"the sweep has {point.name} twice")
+            seen.add(point.name)
+            for command in point.commands:
+                _check_command(point, command)
+
+
+def corners(search: Search) -> Iterator[Setting]:
+    """The ends of each range, or the first and the last of its values: what can be checked beforehand."""
+    for end in (0, -1):
+        yield {key: _end(values, end) for key, values in search.space.items()}
+
+
+def _end(values: Range, end: int) -> Any:
+    return (values.values if isinstance(values, Choice) else (values.low, values.high))[end]
+
+
+def load(place: str) -> Sweep:
+    """The sweep that `FILE.py` or `FILE.py:ARGUMENT` describes, checked.
+
+    Raises:
+      InputError: there is no such file, it fails (with the line), or its sweep does not hold together.
+    """
+    path, colon, argument = place.partition(":")
+    if not Path(path).is_file():
+        raise InputError(f"there is no sweep file {path}")
+    spec = importlib.util.spec_from_file_location("sweep_file", path)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        takes_argument = bool(inspect.signature(module.get_sweep).parameters)
+        if colon and not takes_argument:
+            raise InputError(f"the sweep file {path} takes no argument after a colon")
+        sweep = module.get_sweep(argument) if takes_argument else module.get_sweep()
+    except InputError:
+        raise
+    except Exception as error:  # whatever its author got wrong, the place is what helps
+        raise InputError(
+            f"the sweep file {command_line.place_of(error, path)} fails: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(sweep, Sweep):
+        raise InputError(f"get_sweep of {path} should return a Sweep, got {type(sweep).__name__}")
+    if not sweep.directory:
+        stem = "-".join(filter(None, (Path(path).stem, _plain(argument))))
+        sweep = replace(sweep, directory=str(Path("runs/sweeps") / stem))
+    sweep.check()
+    return sweep
+
+
+def name_of(setting: Setting) -> str:
+    """`learning_rate=0.001,depth=4`: what a directory is called; a long one is cut and told apart by a digest."""
+    name = ",".join(f"{key.rpartition('.')[2]}={_plain(value)}" for key, value in setting.items())
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[: LONGEST_NAME - 9]}-{hashlib.sha256(repr(sorted(setting.items())).encode()).hexdigest()[:8]}"
+
+
+def _plain(value: Any) -> str:
+    """As text that every file system and shell takes as it is."""
+    return re.sub(r"[^\w.+-]+", "-", str(value)).strip("-")
+
+
+def _command(recipe: str, keys: Mapping[str, Any], seed: int) -> Command:
+    def told(value: Any) -> str:
+        return value.replace("{seed}", str(seed)) if isinstance(value, str) else repr(value)
+
+    return [f"--config={recipe}", *(f"--config.{key}={told(value)}" for key, value in keys.items())]
+
+
+def _check_command(point: Point, command: Command) -> None:
+    try:
+        config = command_line.parse(["train.py", *command])
+        if config.model.name in MODELS and not config.model.from_init:
+            rows = config.model.vocab_size or config.tokenizer.vocab_size
+            net_sizes({**config.model, "vocab_size": rows}, MODELS[config.model.name][0])
+    except InputError as error:
+        raise InputError(f"{point.name}: {error}") from error

@@ -1,0 +1,86 @@
+"""A space searched by Optuna: it finds what is good, stops what is not, and survives a kill."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+optuna = pytest.importorskip("optuna", reason="a Search needs Optuna")
+
+from sweeps import Choice, LogUniform, Search, Sweep, Uniform, table  # noqa: E402
+from sweeps.devices import Share  # noqa: E402
+from sweeps.running import Runner  # noqa: E402
+from sweeps.search import open_study, search, settings_tried  # noqa: E402
+from sweeps.state import DONE, FAILED, PRUNED, State  # noqa: E402
+
+PROGRAM = Path(__file__).with_name("program.py")
+
+
+def sweep(tmp_path, space=None, **more) -> Sweep:
+    wanted = Search(space=space or {"optimizer.learning_rate": Uniform(0.01, 0.9)}, **{"trials": 6} | more)
+    return Sweep(recipe="configs/quickstart.py", settings=wanted, directory=str(tmp_path / "sweep"))
+
+
+def runner(made: Sweep) -> Runner:
+    return Runner(State(made.root), program=PROGRAM, tell=lambda line: None)
+
+
+def test_as_many_settings_are_tried_as_asked_and_the_best_is_told_first(tmp_path):
+    made = sweep(tmp_path, prune=False)
+    search(made, runner(made), [Share(), Share()])
+    tried = settings_tried(made)
+    assert len(tried) == 6
+    best = table.rows_of(made)[0].setting["optimizer.learning_rate"]
+    assert best == min((setting["optimizer.learning_rate"] for setting in tried), key=lambda rate: abs(rate - 0.3))
+    search(made, runner(made), [Share()])
+    assert settings_tried(made) == tried  # nothing was left to try
+
+
+def test_what_is_worse_than_the_median_is_stopped_early(tmp_path):
+    made = sweep(tmp_path, trials=8, warm=2)
+    search(made, runner(made), [Share()])
+    states = [State(made.root).of(made.point(setting, 0)) for setting in settings_tried(made)]
+    assert states[:2] == [DONE, DONE]
+    assert PRUNED in states
+    for setting, state in zip(settings_tried(made), states, strict=True):
+        assert made.point(setting, 0).workdir.joinpath("result_validation.json").exists() == (state == DONE)
+
+
+def test_a_search_that_was_stopped_goes_on_with_what_was_under_way(tmp_path):
+    made = sweep(tmp_path, trials=3, prune=False)
+    first = runner(made)
+    threading.Timer(1.2, first.stop.set).start()
+    search(made, first, [Share()])
+    begun = settings_tried(made)
+    assert 0 < len(begun) <= 3
+    search(made, runner(made), [Share()])
+    tried = settings_tried(made)
+    assert tried[: len(begun)] == begun
+    assert len(tried) == 3
+    assert {State(made.root).of(made.point(setting, 0)) for setting in tried} == {DONE}
+
+
+def test_a_trial_whose_process_is_gone_is_tried_again(tmp_path):
+    made = sweep(tmp_path, trials=1, prune=False)
+    trial = open_study(made).ask()  # as if killed right after
+    trial.suggest_float("optimizer.learning_rate", 0.01, 0.9)
+    search(made, runner(made), [Share()])
+    (setting,) = settings_tried(made)
+    assert setting["optimizer.learning_rate"] == pytest.approx(trial.params["optimizer.learning_rate"], rel=5e-3)
+    assert State(made.root).of(made.point(setting, 0)) == DONE
+
+
+def test_what_fails_is_not_tried_without_end(tmp_path):
+    made = sweep(tmp_path, space={"optimizer.learning_rate": LogUniform(2.0, 9.0)}, trials=3)
+    search(made, runner(made), [Share()])
+    assert {State(made.root).of(made.point(setting, 0)) for setting in settings_tried(made)} == {FAILED}
+    assert len(settings_tried(made)) == 3
+
+
+def test_choices_of_any_kind_are_searched(tmp_path):
+    space = {"optimizer.learning_rate": Choice((0.1, 0.3)), "model.windows": Choice(((8, 8), (16, 16)))}
+    made = sweep(tmp_path, space=space, trials=4, prune=False)
+    search(made, runner(made), [Share(), Share()])
+    for setting in settings_tried(made):
+        assert setting["optimizer.learning_rate"] in (0.1, 0.3)
+        assert setting["model.windows"] in ((8, 8), (16, 16))
