@@ -21,9 +21,9 @@ from typing import Any
 from errors import InputError
 from sweeps import jobset, plot, search, slurm, table, tpu_vm
 from sweeps.devices import Share, shares
-from sweeps.running import Runner
+from sweeps.running import STOPPED_STATUS, Runner
 from sweeps.space import Search
-from sweeps.state import DONE, FAILED, PRUNED, State, curve
+from sweeps.state import DONE, FAILED, PRUNED, STOPPED, State, curve
 from sweeps.sweep import Sweep, load
 
 
@@ -49,7 +49,8 @@ def point(sweep: Sweep, given: argparse.Namespace) -> int:
         raise InputError(f"there is no point {given.number}; the sweep has 0 to {len(points) - 1}")
     more = ["--config.cluster.address=auto"] if given.distributed else []
     runner = _runner(sweep, more=more, leads=not given.distributed or leads(os.environ))
-    return int(runner.run(points[given.number], Share()) != DONE)
+    end = runner.run(points[given.number], Share())
+    return STOPPED_STATUS if end == STOPPED else int(end != DONE)
 
 
 def status(sweep: Sweep, given: argparse.Namespace) -> int:

@@ -19,7 +19,8 @@ from sweeps.sweep import Command, Point
 
 TRAIN = Path(__file__).resolve().parents[1] / "train.py"
 POLL_SECONDS = 0.2
-TOLD_TO_END = (-signal.SIGTERM, 128 + signal.SIGTERM)  # before train.py listens for it, and after it has saved
+STOPPED_STATUS = 128 + signal.SIGTERM  # of train.py once it has saved, and of a point that was told to end
+TOLD_TO_END = (-signal.SIGTERM, STOPPED_STATUS)  # the first before train.py listens
 Watch = Callable[[], bool]  # asked while a point runs: whether to give it up
 
 

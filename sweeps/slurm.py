@@ -4,6 +4,7 @@ import argparse
 import shlex
 from collections.abc import Sequence
 
+from sweeps.running import STOPPED_STATUS
 from sweeps.sweep import Sweep
 
 SECONDS_TO_SAVE = 120  # between SLURM's SIGTERM and the end of the job's time
@@ -35,7 +36,7 @@ def text(given: argparse.Namespace, sweep: Sweep, numbers: Sequence[int]) -> str
         *([f"#SBATCH --gpus-per-node={given.gpus}"] if given.gpus else []),
         *([f"#SBATCH --partition={given.partition}"] if given.partition else []),
         f"#SBATCH --time={given.time}",
-        f"#SBATCH --signal=B:TERM@{SECONDS_TO_SAVE}",
+        f"#SBATCH --signal=TERM@{SECONDS_TO_SAVE}",
         "#SBATCH --requeue",
         "#SBATCH --open-mode=append",
         f"#SBATCH --output={logs}/slurm-%a.txt",
@@ -43,16 +44,9 @@ def text(given: argparse.Namespace, sweep: Sweep, numbers: Sequence[int]) -> str
         f"#   mkdir -p {shlex.quote(str(logs))} && sbatch THIS_FILE",
         "set -u",
         *([given.setup] if given.setup else []),
-        "# At the end of its time the run is asked to save, and the job is queued again.",
-        "stopped='' run=''",
-        'ask() { [ -z "$run" ] || kill -TERM "$run"; }',
-        "trap 'stopped=1; ask' TERM",
-        f'srun {command} "$SLURM_ARRAY_TASK_ID" {shlex.join(distributed)}'.rstrip() + " &",
-        "run=$!",
-        '[ -z "$stopped" ] || ask',
-        'wait "$run"; status=$?',
-        'if [ -n "$stopped" ]; then',
-        '    wait "$run"',
+        f'srun {command} "$SLURM_ARRAY_TASK_ID" {shlex.join(distributed)}'.rstrip(),
+        "status=$?",
+        f'if [ "$status" -eq {STOPPED_STATUS} ]; then  # its time is over, and it has saved: queue it again',
         '    scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"',
         "    exit 0",
         "fi",

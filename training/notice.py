@@ -2,12 +2,14 @@
 
 import contextlib
 import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import jax
 from jax.experimental import multihost_utils
 
+ECHO_SECONDS = 5.0
 STATUS = 128 + signal.SIGTERM  # what shells report of a process that SIGTERM ended
 
 
@@ -15,22 +17,28 @@ class Notice:
     """Whether the run was asked to end."""
 
     def __init__(self) -> None:
-        self._given = False
+        self._given_at = 0.0  # by the clock that does not go back; 0 = not given
 
     def give(self, *_: Any) -> None:
-        """A second notice ends the process as it would any other."""
-        self._given = True
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        """A second notice ends the process as it would any other, but for one that comes with the first.
+
+        SLURM sends SIGTERM to every process of a step, and a parent among them passes it on.
+        """
+        now = time.monotonic()
+        if self._given_at and now - self._given_at > ECHO_SECONDS:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.raise_signal(signal.SIGTERM)
+        self._given_at = self._given_at or now
 
     def reached(self, step: int) -> bool:
         """Asked once after each step: whether this is the step to save and leave at, the same on all processes."""
         if jax.process_count() > 1:
             return multihost_utils.reached_preemption_sync_point(step)
-        return self._given
+        return bool(self._given_at)
 
     def interrupts(self) -> bool:
         """Whether to break off what can be done again. Never among several processes, which would have to agree."""
-        return self._given and jax.process_count() == 1
+        return bool(self._given_at) and jax.process_count() == 1
 
 
 @contextlib.contextmanager

@@ -83,19 +83,23 @@ def test_the_scores_made_up_for_are_kept_with_their_checkpoint(tmp_path, run, mo
     assert line == {"step": 6, "split": "validation"} | stored_scores(tmp_path / "run" / "checkpoints")[6]
 
 
-def test_sigterm_ends_the_process_the_second_time():
+def test_sigterm_ends_the_process_the_second_time_but_not_as_an_echo_of_the_first():
     script = (
         "import os, signal, time\n"
-        "from training.notice import awaited\n"
-        "with awaited() as notice:\n"
+        "from training import notice as module\n"
+        "module.ECHO_SECONDS = 0.5\n"
+        "with module.awaited() as notice:\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "    print(notice.reached(1), flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    time.sleep(1)\n"
+        "    print('an echo', flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "    time.sleep(5)\n"
         "    print('still here')\n"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (-signal.SIGTERM, "True\n")
+    assert (done.returncode, done.stdout) == (-signal.SIGTERM, "True\nan echo\n")
 
 
 def test_the_speed_of_a_run_is_told(whole):
