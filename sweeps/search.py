@@ -139,7 +139,7 @@ def _one(sweep: Sweep, study: Any, trial: Any, runner: Runner, share: Share) -> 
         if end == PRUNED:
             study.tell(trial, state=TrialState.PRUNED)
             return
-        value = scores(point, sweep.split).get(sweep.metric)
+        value = scores(point, sweep.splits[0]).get(sweep.metric)
         if end != DONE or value is None:
             study.tell(trial, state=TrialState.FAIL)
             return

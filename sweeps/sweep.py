@@ -34,9 +34,10 @@ class Point:
 class Sweep:
     """Many runs of `recipe`, told apart by their settings and seeds.
 
-    `keys` hold for every run. `settings` are dicts of keys in a list, or a `Search`. After its training each point runs
-    one more command for each dict of keys in `then`, in the same work directory, such as an evaluation on the test
-    split. `metric` on `split` is what the table tells and a search looks at; better is `goal`, "min" or "max".
+    `keys` hold for every run. `settings` are dicts of keys in a list, or a `Search`. After its training each point's
+    best checkpoint is scored on each of `splits`, and a command is run for each dict of keys in `then`, all in the same
+    work directory. `metric` is what the table tells; better is `goal`, "min" or "max". The first split is the one that
+    settings are chosen by: a test split among the others is told and decides nothing.
     `{seed}` in a value of text stands for the seed of the point: `init_from="runs/pretrained-{seed}"`.
     """
 
@@ -44,9 +45,9 @@ class Sweep:
     settings: Sequence[Setting] | Search = ({},)
     keys: Mapping[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)
+    splits: tuple[str, ...] = ("validation",)
     then: tuple[Mapping[str, Any], ...] = ()
     metric: str = "loss"
-    split: str = "validation"
     goal: str = "min"
     directory: str = ""  # "" = runs/sweeps/NAME, by the name of the file
 
@@ -55,6 +56,8 @@ class Sweep:
             raise InputError(f"goal={self.goal!r} of the sweep should be 'min' or 'max'")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise InputError(f"seeds={self.seeds} of the sweep should be whole numbers, each once")
+        if not self.splits or self.splits[0] == "test":
+            raise InputError(f"splits={self.splits} of the sweep should begin with the one to choose by, never test")
         if not isinstance(self.settings, Search) and not self.settings:
             raise InputError("the sweep has no settings")
 
@@ -67,8 +70,10 @@ class Sweep:
         workdir = self.root / "points" / name
         shared = {"seed": seed, "workdir": str(workdir)}
         keys = {**self.keys, **{key: value for key, value in setting.items() if key != "recipe"}}
+        scoring = ({"mode": "evaluate", "evaluation.split": split} for split in self.splits)
         commands = tuple(
-            _command(setting.get("recipe", self.recipe), {**keys, **more, **shared}, seed) for more in ({}, *self.then)
+            _command(setting.get("recipe", self.recipe), {**keys, **more, **shared}, seed)
+            for more in ({}, *scoring, *self.then)
         )
         return Point(setting, seed, name, workdir, commands)
 

@@ -17,21 +17,27 @@ from sweeps.sweep import Point, Sweep
 
 @dataclass(frozen=True)
 class Row:
-    """A setting's scores by seed, of the points that are done; `states` counts its points by how they ended."""
+    """A setting's scores by split and seed, of the points that are done; `states` counts points by how they ended."""
 
     setting: Setting
-    values: dict[int, float]
+    scores: dict[str, dict[int, float]]
     states: Counter[str]
     points: tuple[Point, ...]
+
+    @property
+    def values(self) -> dict[int, float]:
+        """On the split that settings are chosen by."""
+        return next(iter(self.scores.values()))
 
     @property
     def mean(self) -> float:
         return statistics.fmean(self.values.values())
 
-    @property
-    def deviation(self) -> float | None:
-        """The sample deviation (n - 1); one seed has none."""
-        return statistics.stdev(self.values.values()) if len(self.values) > 1 else None
+
+def deviation(values: Iterable[float]) -> float | None:
+    """The sample deviation (n - 1); one value has none."""
+    values = list(values)
+    return statistics.stdev(values) if len(values) > 1 else None
 
 
 def settings_of(sweep: Sweep) -> list[Setting]:
@@ -53,17 +59,18 @@ def rows_of(sweep: Sweep) -> list[Row]:
     for setting in settings_of(sweep):
         points = tuple(sweep.point(setting, seed) for seed in sweep.seeds)
         states = {point.seed: state.of(point) for point in points}
-        values = {point.seed: _value(sweep, point) for point in points if states[point.seed] == DONE}
+        done = [point for point in points if states[point.seed] == DONE]
+        values = {split: {point.seed: _value(sweep, point, split) for point in done} for split in sweep.splits}
         rows.append(Row(setting, values, Counter(states.values()), points))
     sign = 1 if sweep.goal == "min" else -1
     return sorted(rows, key=lambda row: (not row.values, sign * row.mean if row.values else 0))
 
 
-def baseline_of(sweep: Sweep, rows: Iterable[Row]) -> tuple[str, float] | None:
+def baseline_of(sweep: Sweep, rows: Iterable[Row], split: str) -> tuple[str, float] | None:
     """What a model that ignores its input scores, as the first finished point tells."""
     for row in rows:
         for point in row.points:
-            told = scores(point, sweep.split).get("baseline") or {}
+            told = scores(point, split).get("baseline") or {}
             if "name" in told and sweep.metric in told:
                 return told["name"], told[sweep.metric]
     return None
@@ -71,15 +78,20 @@ def baseline_of(sweep: Sweep, rows: Iterable[Row]) -> tuple[str, float] | None:
 
 def markdown(sweep: Sweep, rows: Sequence[Row]) -> str:
     keys = keys_of(rows)
-    lines = [
-        [*keys, f"{sweep.split} {sweep.metric}", "seeds", "points"],
-        ["---"] * (len(keys) + 3),
-        *([*(_short(row.setting.get(key, "")) for key in keys), *_told(row)] for row in rows),
-    ]
+    header = [*keys, *(f"{split} {sweep.metric}" for split in sweep.splits), "seeds", "points"]
+    cells = [[*(_short(row.setting.get(key, "")) for key in keys), *_told(row)] for row in rows]
+    lines = [header, ["---"] * len(header), *cells]
     text = "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
-    notes = [f"`{sweep.recipe}`; mean ± sample deviation over the seeds; better is {sweep.goal}."]
-    if baseline := baseline_of(sweep, rows):
-        notes.append(f"A model that ignores its input ({baseline[0]}): {baseline[1]:.4g}.")
+    notes = [
+        f"`{sweep.recipe}`; mean ± sample deviation over the seeds, of each run's best checkpoint; in the order of "
+        f"{sweep.splits[0]}, better is {sweep.goal}."
+    ]
+    baselines = {split: baseline_of(sweep, rows, split) for split in sweep.splits}
+    notes += [
+        f"A model that ignores its input ({found[0]}): {found[1]:.4g} on {split}."
+        for split, found in baselines.items()
+        if found
+    ]
     return f"{text}\n{' '.join(notes)}\n"
 
 
@@ -94,27 +106,32 @@ def write(sweep: Sweep, rows: Sequence[Row]) -> list[Path]:
     page.write_text(markdown(sweep, rows), encoding="utf-8")
     with open(sheet, "w", encoding="utf-8", newline="") as file:
         out = csv.writer(file)
-        out.writerow([*keys, "seed", sweep.metric])
+        out.writerow([*keys, "seed", *(f"{split} {sweep.metric}" for split in sweep.splits)])
         for row in rows:
-            out.writerows([*(row.setting.get(key, "") for key in keys), *pair] for pair in row.values.items())
+            for seed in row.values:
+                told = (values[seed] for values in row.scores.values())
+                out.writerow([*(row.setting.get(key, "") for key in keys), seed, *told])
     return [page, sheet]
 
 
-def _value(sweep: Sweep, point: Point) -> float:
-    found = scores(point, sweep.split)
+def _value(sweep: Sweep, point: Point, split: str) -> float:
+    found = scores(point, split)
     if sweep.metric not in found:
         there = ", ".join(sorted(name for name, value in found.items() if isinstance(value, float)))
-        told = f"it has {there}" if there else f"there is no result_{sweep.split}.json; add its evaluation to `then`"
-        raise InputError(f"{point.workdir}: has no score {sweep.metric!r} of {sweep.split}; {told}")
+        raise InputError(f"{point.workdir}: has no score {sweep.metric!r} of {split}; it has {there or 'none'}")
     return found[sweep.metric]
 
 
 def _told(row: Row) -> list[str]:
     states = ", ".join(f"{count} {state}" for state, count in sorted(row.states.items()))
-    if not row.values:
-        return ["-", "0", states]
-    spread = "" if row.deviation is None else f" ± {row.deviation:.2g}"
-    return [f"{row.mean:.4g}{spread}", str(len(row.values)), states]
+    return [*map(_spread, row.scores.values()), str(len(row.values)), states]
+
+
+def _spread(values: dict[int, float]) -> str:
+    if not values:
+        return "-"
+    spread = deviation(values.values())
+    return f"{statistics.fmean(values.values()):.4g}" + ("" if spread is None else f" ± {spread:.2g}")
 
 
 def _short(value: Any) -> str:

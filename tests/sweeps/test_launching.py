@@ -16,6 +16,13 @@ from sweeps.state import Ended, State
 from sweeps.sweep import load
 
 
+def finish(sweep: Sweep, number: int) -> None:
+    point = sweep.points()[number]
+    point.workdir.mkdir(parents=True)
+    for command in point.commands:
+        State(sweep.root).add(point, Ended(command, 0, 1.0))
+
+
 @pytest.fixture
 def place(tmp_path):
     file = tmp_path / "rates.py"
@@ -26,9 +33,7 @@ def place(tmp_path):
         f"                 directory={str(tmp_path / 'Rates_1')!r})\n"
     )
     sweep = load(str(file))
-    done = sweep.points()[2]
-    done.workdir.mkdir(parents=True)
-    State(sweep.root).add(done, Ended(done.commands[0], 0, 1.0))
+    finish(sweep, 2)
     return str(file)
 
 
@@ -153,9 +158,7 @@ def test_nothing_left_and_a_search_are_told(capsys, tmp_path):
     assert "a Search is run by `python -m sweeps run`" in capsys.readouterr().err
     made = f"Sweep(recipe='configs/quickstart.py', directory={str(tmp_path)!r})"
     file.write_text(f"from sweeps import Sweep\ndef get_sweep(): return {made}\n")
-    point = load(str(file)).points()[0]
-    point.workdir.mkdir(parents=True)
-    State(tmp_path).add(point, Ended(point.commands[0], 0, 1.0))
+    finish(load(str(file)), 0)
     assert main(["slurm", str(file)]) == 2
     assert "every point of" in capsys.readouterr().err
     assert main(["point", str(file), "1"]) == 2

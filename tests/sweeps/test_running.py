@@ -20,12 +20,11 @@ from sweeps.sweep import Point
 
 PROGRAM = Path(__file__).with_name("program.py")
 ROOT = Path(__file__).resolve().parents[2]
-EVALUATION = {"mode": "evaluate", "evaluation.split": "test"}
 
 
 def sweep(tmp_path, rates=(0.1, 0.3, 0.5), seeds=(0, 1), **more) -> Sweep:
     settings = grid({"optimizer.learning_rate": rates})
-    given = {"recipe": "configs/quickstart.py", "then": (EVALUATION,), "settings": settings, "seeds": seeds}
+    given = {"recipe": "configs/quickstart.py", "splits": ("validation", "test"), "settings": settings, "seeds": seeds}
     return Sweep(**given | {"directory": str(tmp_path / "sweep")} | more)
 
 
@@ -51,7 +50,7 @@ def test_every_point_runs_all_of_its_commands_once(tmp_path):
 
 
 def test_as_many_run_side_by_side_as_there_are_shares(tmp_path):
-    made = sweep(tmp_path, rates=(0.1, 0.3, 0.5), seeds=(0,), then=())
+    made = sweep(tmp_path, rates=(0.1, 0.3, 0.5), seeds=(0,), splits=("validation",))
     runner(made).side_by_side(made.points(), [Share(), Share()])
     first, second, third = (
         [(point.workdir / name).stat().st_mtime for name in ("starts.txt", "result_validation.json")]
@@ -125,7 +124,7 @@ def test_a_point_that_another_process_runs_is_left_to_it(tmp_path):
 
 
 def test_a_command_that_the_point_no_longer_has_makes_it_neither_done_nor_failed(tmp_path):
-    made = sweep(tmp_path, rates=(0.3,), seeds=(0,), then=())
+    made = sweep(tmp_path, rates=(0.3,), seeds=(0,), splits=("validation",))
     runner(made).run(made.points()[0], Share())
     more = sweep(tmp_path, rates=(0.3,), seeds=(0,))
     assert State(more.root).of(more.points()[0]) == STOPPED
@@ -152,7 +151,7 @@ def test_processes_that_follow_write_nothing(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be given out here")
 def test_a_run_keeps_to_its_cores_and_sees_its_devices(tmp_path):
-    made = sweep(tmp_path, rates=(0.3,), seeds=(0,), then=())
+    made = sweep(tmp_path, rates=(0.3,), seeds=(0,), splits=("validation",))
     seen = tmp_path / "seen.py"
     seen.write_text("import os\nprint(sorted(os.sched_getaffinity(0)), os.environ['CUDA_VISIBLE_DEVICES'])\n")
     core = min(os.sched_getaffinity(0))
@@ -195,13 +194,13 @@ def test_the_table_has_means_over_seeds_and_the_best_first(tmp_path):
     rows = table.rows_of(made)
     text = table.markdown(made, rows)
     assert text.splitlines()[2:4] == [
-        "| 0.3 | 0 | 1 | 1 done, 1 missing |",
-        "| 0.1 | 0.05 ± 0.014 | 2 | 2 done |",
+        "| 0.3 | 0 | 0 | 1 | 1 done, 1 missing |",
+        "| 0.1 | 0.05 ± 0.014 | 0.05 ± 0.014 | 2 | 2 done |",
     ]
-    assert "A model that ignores its input (nothing): 1." in text
+    assert "A model that ignores its input (nothing): 1 on test." in text
     page, sheet = table.write(made, rows)
     assert page.read_text() == text
-    assert sheet.read_text().splitlines()[0] == "optimizer.learning_rate,seed,loss"
+    assert sheet.read_text().splitlines()[0] == "optimizer.learning_rate,seed,validation loss,test loss"
     assert len(sheet.read_text().splitlines()) == 4
     assert plot.draw(made, rows).stat().st_size > 10_000
     worse = sweep(tmp_path, rates=(0.1, 0.3), seeds=(0, 2), goal="max")
@@ -213,14 +212,11 @@ def test_a_score_that_no_run_has_is_refused_with_those_there_are(tmp_path):
     runner(made).run(made.points()[0], Share())
     with pytest.raises(InputError, match="has no score 'accuracy' of validation; it has loss"):
         table.rows_of(made)
-    other = sweep(tmp_path, rates=(0.3,), seeds=(0,), split="train")
-    with pytest.raises(InputError, match=r"no result_train.json; add its evaluation to `then`"):
-        table.rows_of(other)
 
 
 def test_nothing_done_makes_a_table_and_no_plot(tmp_path):
     made = sweep(tmp_path, rates=(0.3,), seeds=(0,))
-    assert "| 0.3 | - | 0 | 1 missing |" in table.markdown(made, table.rows_of(made))
+    assert "| 0.3 | - | - | 0 | 1 missing |" in table.markdown(made, table.rows_of(made))
     assert plot.draw(made, table.rows_of(made)) is None
 
 

@@ -62,6 +62,7 @@ def test_a_sample_larger_than_its_space_is_refused():
         (lambda: sweep(goal="least"), "should be 'min' or 'max'"),
         (lambda: sweep(seeds=(0, 0)), "each once"),
         (lambda: sweep(settings=[]), "has no settings"),
+        (lambda: sweep(splits=("test",)), "should begin with the one to choose by"),
     ],
 )
 def test_what_makes_no_sweep_is_refused(make, told):
@@ -74,14 +75,15 @@ def test_a_point_is_called_by_its_setting_and_seed_and_has_a_command_for_each_us
         keys={"train.steps": 20, "data.train": "texts/*.txt"},
         settings=[{"optimizer.learning_rate": 1e-3, "model.windows": (8, 16)}],
         seeds=(0, 1),
-        then=({"mode": "evaluate", "evaluation.split": "test"},),
+        splits=("validation", "test"),
+        then=({"mode": "predict"},),
     )
     first, second = made.points()
     assert (first.name, second.name) == (
         "learning_rate=0.001,windows=8-16,seed=0",
         "learning_rate=0.001,windows=8-16,seed=1",
     )
-    training, scoring = second.commands
+    training, validation, scoring, prediction = second.commands
     assert training == [
         f"--config={RECIPE}",
         "--config.train.steps=20",
@@ -92,6 +94,8 @@ def test_a_point_is_called_by_its_setting_and_seed_and_has_a_command_for_each_us
         "--config.workdir=runs/sweeps/x/points/learning_rate=0.001,windows=8-16,seed=1",
     ]
     assert scoring == [*training[:-2], "--config.mode=evaluate", "--config.evaluation.split=test", *training[-2:]]
+    assert "--config.evaluation.split=validation" in validation
+    assert "--config.mode=predict" in prediction
 
 
 def test_a_setting_may_choose_the_recipe_and_text_may_name_the_seed():
