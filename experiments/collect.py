@@ -10,6 +10,7 @@ line of that split in metrics.jsonl; speed.jsonl for the training time. The reco
 import argparse
 import hashlib
 import json
+import re
 import shlex
 import statistics
 import sys
@@ -84,6 +85,8 @@ class _Run:
             raise InputError(f"{directory}: no such work directory")
         self.config = self._read("config.json")
         self.decisive = {k: v for k, v in _flat(self.config).items() if not _is_free(k)}
+        if "init_from" in self.decisive:  # each seed may start from the run of its own
+            self.decisive["init_from"] = _without_seed(self.decisive["init_from"], self.seed)
         starts = self._read("environment.json")
         # A list has one entry for each time the run was started; the first one began the training.
         self._start = starts[0] if isinstance(starts, list) and starts else starts
@@ -198,6 +201,10 @@ def _refuse_difference(first: _Run, other: _Run) -> None:
             f"{first.directory} and {other.directory} differ in {', '.join(differ)}; "
             "one record holds runs that differ in nothing but the seed"
         )
+
+
+def _without_seed(place: str, seed: int) -> str:
+    return re.sub(rf"(?<!\d){seed}(?!\d)", "{seed}", place)
 
 
 def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

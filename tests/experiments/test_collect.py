@@ -54,6 +54,16 @@ def test_runs_that_differ_in_more_than_the_seed_are_refused(runs):
         collect(runs, **ASKED)
 
 
+def test_each_seed_may_start_from_the_run_of_its_own_seed(runs):
+    one_start = collect(runs, **ASKED).config_sha256
+    for seed, directory in zip((1, 0), runs, strict=True):
+        change(directory / "config.json", init_from=f"runs/read-10/seed={seed}")
+    assert collect(runs, **ASKED).config_sha256 != one_start
+    change(runs[1] / "config.json", init_from="runs/read-11/seed=0")
+    with pytest.raises(InputError, match="differ in init_from"):
+        collect(runs, **ASKED)
+
+
 def test_the_same_seed_twice_is_refused(runs):
     change(runs[0] / "config.json", seed=0)
     with pytest.raises(InputError, match="have the same seed 0"):
