@@ -8,12 +8,10 @@ import pytest
 
 from configs import command_line
 from errors import InputError
-from experiments.classifying import run
+from experiments.classifying import sweep as study
 from experiments.classifying.prepare import main, prepare
-from models import MODELS
 from tasks.classification import OUTSIDE
 from tests.experiments.test_prepare import lines
-from train import model_sizes
 
 
 def write(path: Path, text: str) -> None:
@@ -86,18 +84,17 @@ def test_what_is_malformed_is_refused_with_its_place(name, text, message, tmp_pa
     assert not list((tmp_path / "out").rglob("*.jsonl"))
 
 
-def test_every_command_of_the_study_parses_and_its_scores_are_the_tasks(monkeypatch):
+@pytest.mark.parametrize("name", study.SETS)
+def test_every_command_of_the_study_parses_and_its_scores_are_the_tasks(name, monkeypatch):
     monkeypatch.chdir(Path(__file__).resolve().parents[2])
-    for name, each in run.SETS.items():
-        for command in (run.training(name, 1), run.scoring(name, 1)):
-            config = command_line.parse(["train.py", *command])
-            model_sizes(config, MODELS[config.model.name][0])
-            known = {"loss", "accuracy", "f1", "matthews"} | ({*OUTSIDE} if config.data.outside else set())
-            if config.evaluation.outside_threshold:
-                known |= {f"thresholded_{metric}" for metric in OUTSIDE}
-            assert config.checkpoint.best in known
-        assert set(each.metrics) <= known
-    for name in run.ELSEWHERE:
-        config = command_line.parse(["train.py", *run.scoring_elsewhere(name, 1)])
-        assert (config.mode, config.evaluation.split) == ("evaluate", "test")
+    sweep = study.get_sweep(name)
+    sweep.check()
+    for point in sweep.points():
+        config = command_line.parse(["train.py", *point.commands[0]])
+        known = {"loss", "accuracy", "f1", "matthews"} | ({*OUTSIDE} if config.data.outside else set())
+        if config.evaluation.outside_threshold:
+            known |= {f"thresholded_{metric}" for metric in OUTSIDE}
+        assert config.checkpoint.best in known
+        assert {*study.SETS[name].metrics} <= known
         assert config.init_from != config.workdir
+        assert config.mode == ("evaluate" if config.init_from else "train")
