@@ -1,6 +1,5 @@
 """What a measurement was made on: commit, package versions, processor. Never the host's name."""
 
-import json
 import os
 import platform
 import shlex
@@ -62,10 +61,3 @@ def provenance(command: str, packages: Iterable[str]) -> dict[str, Any]:
         "cpu": cpu(),
         "cores": cores(),
     } | {name: os.environ[name] for name in ("GLIBC_TUNABLES", "XLA_FLAGS") if os.environ.get(name)}
-
-
-def write_results(path: Path, report: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    os.replace(fresh, path)

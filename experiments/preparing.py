@@ -2,7 +2,6 @@
 
 import argparse
 import gzip
-import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -34,18 +33,6 @@ def gzip_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise InputError(f"{path}:{number + 1}: is not UTF-8 ({error.reason}); fetch the file again") from error
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: the gzip data is cut short or damaged ({error}); fetch the file again") from error
-
-
-def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
-    """The whole file or none of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".new")
-    try:
-        with open(fresh, "wb") as file:
-            file.writelines(pieces)
-        os.replace(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def command(

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import os
 import re
 import statistics
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from errors import InputError
 from experiments.machine import ROOT
+from whole_files import write_text
 
 STUDIES = ROOT / "experiments"
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
@@ -185,8 +185,5 @@ def record_path(record: Record, studies: Path = STUDIES) -> Path:
 
 def write_record(record: Record, studies: Path = STUDIES) -> Path:
     path = record_path(record, studies)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(record.to_json(), encoding="utf-8")
-    os.replace(fresh, path)
+    write_text(path, record.to_json())
     return path

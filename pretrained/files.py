@@ -15,8 +15,10 @@ from safetensors.numpy import save_file
 from errors import InputError
 from pretrained.pickled import pickled_weights
 from pretrained.stored import Stored, lying_at
+from whole_files import write_json
 
 CONFIG = "config.json"
+FORM = {"indent": 2, "sort_keys": True}  # of the JSON that is written, as transformers writes it
 LONGEST_HEADER = 2**27  # bytes; a larger one is a lie
 FLOATS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # safetensors' words
 
@@ -58,11 +60,11 @@ def write(directory: Path, config: Mapping[str, Any], weights: Mapping[str, np.n
         places |= dict.fromkeys(names, file)
     if count > 1:
         total = sum(array.nbytes for array in weights.values())
-        _write_json(directory / SAFETENSORS.index, {"metadata": {"total_size": total}, "weight_map": places})
+        write_json(directory / SAFETENSORS.index, {"metadata": {"total_size": total}, "weight_map": places}, **FORM)
         (directory / SAFETENSORS.file).unlink(missing_ok=True)
     else:
         (directory / SAFETENSORS.index).unlink(missing_ok=True)
-    _write_json(directory / CONFIG, config)
+    write_json(directory / CONFIG, config, **FORM)
 
 
 def _shards(weights: Mapping[str, np.ndarray], shard_bytes: int) -> list[list[str]]:
@@ -151,9 +153,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold a JSON object")
     return content
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(fresh, path)

@@ -11,7 +11,6 @@ file makes its point run again (train.py goes on from the checkpoints).
 import contextlib
 import fcntl
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 from errors import InputError
 from sweeps.sweep import Command, Point
+from whole_files import write_json
 
 DONE, PRUNED, FAILED, RUNNING, STOPPED, MISSING = "done", "pruned", "failed", "running", "stopped", "missing"
 
@@ -104,11 +104,7 @@ class State:
             raise InputError(f"{path}: is not valid JSON ({error}); delete it, and its point is run again") from error
 
     def _write(self, point: Point, value: dict[str, Any]) -> None:
-        path = self._place(point, ".json")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(path.name + ".new")
-        fresh.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-        os.replace(fresh, path)
+        write_json(self._place(point, ".json"), value)
 
 
 def scores(point: Point, split: str) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The names of the classes: those of the config, or those that the training split holds."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from data.classification import classes_of
 from data.records import Record
 from errors import InputError
+from whole_files import write_json
 
 FILE = "classes.json"
 FINISHED = ("evaluate", "predict", "export")  # modes that ask a trained model, whose classes are settled
@@ -49,8 +49,5 @@ def _found(config: Any, directory: Path, records: Sequence[Record]) -> tuple[str
     shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     print(f"{len(names)} classes found in data.train: {shown}", flush=True)
     if config.mode == "train":
-        directory.mkdir(parents=True, exist_ok=True)
-        fresh = directory / f"{FILE}.{os.getpid()}.new"
-        fresh.write_text(json.dumps(names, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(fresh, directory / FILE)
+        write_json(directory / FILE, names, indent=None, ensure_ascii=False)
     return names

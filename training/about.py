@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from training.cluster import leads
 from training.damage import DamagedError, read_or_damaged
 from training.digest import by_path, finish_digests, start_digests
+from whole_files import write_text
 
 LOWER_IS_BETTER = ("loss", "perplexity")
 
@@ -72,10 +72,8 @@ def add_scores(directory: Path, step: int, scores: Mapping[str, float]) -> None:
     """Gives a checkpoint the scores for which there was no time when it was saved, in one rename."""
     if leads():
         path = _about_file(directory, step)
-        fresh = path.with_name(path.name + ".new")
         about = dataclasses.replace(read_about(directory, step), scores=dict(scores))
-        fresh.write_text(json.dumps(about.to_json()), encoding="utf-8")
-        os.replace(fresh, path)
+        write_text(path, json.dumps(about.to_json()))
 
 
 def describe(items: Mapping[str, Any]) -> dict[str, dict[str, Leaf]]:

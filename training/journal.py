@@ -5,11 +5,12 @@ metrics.jsonl holds only what the seed decides, so that a resumed run ends with 
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
+
+from whole_files import write_text
 
 Values = dict[str, float]
 
@@ -102,9 +103,7 @@ def keep_lines_up_to(path: Path, step: int) -> None:
     if not path.exists():
         return
     kept = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if _is_up_to(line, step)]
-    fresh = path.with_suffix(".new")
-    fresh.write_text("".join(kept), encoding="utf-8")
-    os.replace(fresh, path)
+    write_text(path, "".join(kept))
 
 
 def _is_up_to(line: str, step: int) -> bool:

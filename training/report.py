@@ -21,7 +21,8 @@ from training.goodput import goodput
 from training.journal import draw_loss
 from training.restore import stored_scores
 from training.run import Run
-from training.run_directory import write_json, write_result, write_text
+from training.run_directory import write_result
+from whole_files import write_json, write_text
 
 
 def finish_training(run: Run, params: dict[str, jax.Array], scores: dict[str, float]) -> None:

@@ -18,6 +18,7 @@ import jax
 from configs.defaults import get_config
 from errors import InputError
 from training.cluster import leads
+from whole_files import write_json
 
 FREE_TO_CHANGE = (
     "mode",
@@ -192,15 +193,3 @@ def _cpu() -> str:
         else []
     )
     return names[0] if names else "unknown"
-
-
-def write_json(path: Path, value: Any) -> None:
-    """As `write_text`."""
-    write_text(path, json.dumps(value, indent=1) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """All or nothing: a kill or a full disk leaves the file that was there."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(text, encoding="utf-8")
-    os.replace(fresh, path)

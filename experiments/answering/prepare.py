@@ -24,7 +24,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that the file can be run by its path
 
 from errors import InputError
-from experiments.preparing import command, gzip_lines, present, write_whole
+from experiments.preparing import command, gzip_lines, present
+from whole_files import write_bytes
 
 NAMES = {"train": "train", "dev": "validation", "test": "test"}  # theirs: ours
 BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{", "-RCB-": "}", "``": '"', "''": '"'}
@@ -46,12 +47,12 @@ def prepare(source: Path, out: Path) -> list[str]:
         for folder, articles, remark in makers[name](source / name):
             for split, listed in articles.items():
                 place = out / folder / f"{split}.json"
-                write_whole(place, [json.dumps({"version": folder, "data": listed}, ensure_ascii=False).encode()])
+                write_bytes(place, [json.dumps({"version": folder, "data": listed}, ensure_ascii=False).encode()])
                 told.append(f"{place}: {_count(listed)}{remark}")
                 splits[folder, split] = listed
     texts = _texts(splits)
     place = out / "answering_text" / "train.jsonl"
-    write_whole(place, (json.dumps({"text": text}, ensure_ascii=False).encode() + b"\n" for text in texts))
+    write_bytes(place, (json.dumps({"text": text}, ensure_ascii=False).encode() + b"\n" for text in texts))
     return [*told, f"{place}: {len(texts)} texts, {sum(len(text.split()) for text in texts)} words"]
 
 

@@ -23,6 +23,7 @@ from experiments.attention.page import TABLES
 from experiments.attention.turns import PeerWorker, take_turns
 from experiments.speed.encoder import PACKAGES
 from models.cost import TRAINING, band_pairs
+from whole_files import write_json
 
 PASSES = ("forward", "step")
 
@@ -94,7 +95,7 @@ def main() -> None:
         measured.append(measure(case, rounds=1 if given.smoke else given.rounds))
         report_case(measured[-1], began)
         if given.out:
-            machine.write_results(given.out, report)  # after each, so that none is lost
+            write_json(given.out, report)  # after each, so that none is lost
     print(TABLES["core"](report))
 
 

@@ -32,6 +32,7 @@ from experiments.attention.gpu_page import gpu_table
 from experiments.attention.masked_lm import Run
 from experiments.attention.turns import ON_GPU
 from experiments.speed.encoder import ENVIRONMENT, ON_CPU, PACKAGES
+from whole_files import write_json
 
 ROWS = (4, 8, 16)  # of 4096 tokens, in a training step
 LONG_ROW = {"tokens": 2**20, "depth": 12, "calls": 2}
@@ -105,7 +106,7 @@ def main() -> None:
             done.append(what | apart(work))
             print(f"{name}: {time.perf_counter() - began:.0f} s: {json.dumps(done[-1])[:500]}", file=sys.stderr)
             if given.out:
-                machine.write_results(given.out, report)  # after each, so that none is lost
+                write_json(given.out, report)  # after each, so that none is lost
     print(gpu_table(report))
 
 

@@ -20,6 +20,7 @@ from experiments import machine
 from experiments.attention.device import peak_bytes
 from models import Longformer, LongformerConfig
 from models.config import DTYPES
+from whole_files import write_json
 
 VOCAB, PREDICTED = 50_265, 614
 
@@ -94,7 +95,7 @@ def main() -> None:
     told |= measure(given.tokens, depth=given.depth, calls=given.calls, **how)
     print(told)
     if given.out:
-        machine.write_results(given.out, told)
+        write_json(given.out, told)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import os
 import re
 from pathlib import Path
 
-from experiments.machine import provenance, write_results
+from experiments.machine import provenance
+from whole_files import write_json
 
 # One number of bytes for each element type that appears in a collective here.
 BYTES = {"f32": 4, "bf16": 2, "s32": 4, "u32": 4, "pred": 1, "f64": 8}
@@ -105,7 +106,7 @@ def main() -> None:
         print(json.dumps(case))
     if options.output:
         made_on = provenance("python -m experiments.attention.parallel", ("jax", "jaxlib"))
-        write_results(options.output, made_on | {"cases": cases})
+        write_json(options.output, made_on | {"cases": cases})
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from experiments.attention.cases import OURS, Case
 from experiments.attention.jax_peers import planned_bytes
 from experiments.attention.turns import PeerWorker, take_turns
 from experiments.speed.encoder import PACKAGES
+from whole_files import write_json
 
 LENGTHS = tuple(1024 * 2**n for n in range(7))
 MOST_SECONDS, MOST_MIB = 60, 8 * 1024
@@ -114,7 +115,7 @@ def main() -> None:
         peers = staying(cases[-1])
         print(length, {n: r.get("seconds") or r for n, r in cases[-1]["results"].items()}, file=sys.stderr)
         if given.out:
-            machine.write_results(given.out, report)  # after each, so that none is lost
+            write_json(given.out, report)  # after each, so that none is lost
     if given.out:
         draw(report, given.out.parents[1])
 

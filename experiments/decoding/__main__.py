@@ -22,6 +22,7 @@ from experiments.attention.turns import take_turns
 from experiments.decoding.cases import CASES, OURS, THEIRS, Case
 from experiments.decoding.page import TABLES
 from experiments.speed.encoder import Worker
+from whole_files import write_json
 
 OUT = machine.ROOT / "experiments" / "decoding" / "results" / "cpu.json"
 PACKAGES = ("jax", "jaxlib", "flax", "torch", "transformers", "numpy")
@@ -61,7 +62,7 @@ def main() -> None:
         for case in CASES:
             measured.append(measure(dataclasses.replace(case, directory=root), rounds=given.rounds) | {"directory": ""})
             print(f"{case.name} measured", file=sys.stderr, flush=True)
-            machine.write_results(given.out, report)
+            write_json(given.out, report)
     print(TABLES["cpu"](report))
 
 

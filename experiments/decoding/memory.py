@@ -18,6 +18,7 @@ from typing import Any
 
 from experiments import machine
 from experiments.decoding.page import TABLES
+from whole_files import write_json
 
 OUT = machine.ROOT / "experiments" / "decoding" / "results" / "memory.json"
 LENGTHS = (1_024, 4_096, 16_384, 65_536)
@@ -72,7 +73,7 @@ def main() -> None:
             cases.append(json.loads(done.stdout))
             print(cases[-1], file=sys.stderr, flush=True)
     report = machine.provenance("python -m experiments.decoding.memory", ("jax", "jaxlib", "flax")) | {"cases": cases}
-    machine.write_results(given.out, report)
+    write_json(given.out, report)
     print(TABLES["memory"](report))
 
 

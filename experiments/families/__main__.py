@@ -22,6 +22,7 @@ from experiments.attention.turns import take_turns
 from experiments.families.cases import CASES, OURS, Case
 from experiments.families.page import TABLES
 from experiments.speed.encoder import Worker
+from whole_files import write_json
 
 OUT = machine.ROOT / "experiments" / "families" / "results" / "cpu.json"
 PACKAGES = ("jax", "jaxlib", "flax", "torch", "transformers", "numpy")
@@ -73,7 +74,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as root:
             measured.append(measure(made(case, Path(root)), rounds=given.rounds))
         print(f"{case.name} measured", file=sys.stderr, flush=True)
-        machine.write_results(given.out, report)
+        write_json(given.out, report)
     print(TABLES["cpu"](report))
 
 

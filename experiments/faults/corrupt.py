@@ -26,6 +26,7 @@ from typing import Any
 from experiments import machine
 from experiments.faults.damage import DIRECTORY, WAYS, damage_at_random, kinds_in
 from experiments.faults.runs import PACKAGES, Reader, Values, arguments, differences, finish
+from whole_files import write_json
 
 OUT = machine.ROOT / "experiments" / "faults" / "results" / "corrupt.json"
 SETTINGS = ("train.steps=60", "checkpoint.every=20", "evaluation.every=20")
@@ -134,7 +135,7 @@ def main() -> int:
         cases = restores(reader, run / "checkpoints", given.cases, rng)
         train_cases = through_train(reader, run, given.train_cases, rng)
     report = machine.provenance("python -m experiments.faults.corrupt", PACKAGES)
-    machine.write_results(given.out, report | {"seed": given.seed, "cases": cases, "train_cases": train_cases})
+    write_json(given.out, report | {"seed": given.seed, "cases": cases, "train_cases": train_cases})
     counts = Counter(case["outcome"] for case in cases)
     alike = sum(not case["differs"] for case in train_cases)
     print(dict(counts), f"and through train.py {alike} of {len(train_cases)} as if undisturbed")

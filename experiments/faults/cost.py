@@ -28,6 +28,7 @@ from training.guard import fresh_guard
 from training.mesh import ONE_DEVICE, make_mesh
 from training.restore import items_of, restore_newest
 from training.state import TrainState
+from whole_files import write_json
 
 OUT = machine.ROOT / "experiments" / "faults" / "results" / "cost.json"
 WIDTH, MLP_WIDTH, DEPTH, VOCABULARY = 768, 3072, 12, 30522
@@ -83,7 +84,7 @@ def main() -> int:
     report = machine.provenance("python -m experiments.faults.cost", PACKAGES)
     with tempfile.TemporaryDirectory() as scratch:
         report |= measure(given.rounds, Path(scratch))
-    machine.write_results(given.out, report)
+    write_json(given.out, report)
     return 0
 
 

@@ -24,6 +24,7 @@ from typing import Any
 from experiments import machine
 from experiments.faults.runs import PACKAGES, Reader, arguments, differences, finish, start
 from training.restore import stored_steps
+from whole_files import write_json
 
 OUT = machine.ROOT / "experiments" / "faults" / "results" / "full_disk.json"
 INSIDE = "FAULTS_INSIDE_NAMESPACE"
@@ -89,7 +90,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         report |= measure(given.times, given.seed, Path(scratch))
         subprocess.run(["umount", Path(scratch) / "disk"], check=True)
-    machine.write_results(given.out, report)
+    write_json(given.out, report)
     as_told = [
         (end["status"], end["sentences"], end["tracebacks"], end["restored"]) == (2, 1, 0, end["kept"][0])
         for end in report["times"]

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from experiments import machine
 from experiments.faults.runs import PACKAGES, Reader, arguments, differences, finish, start
+from whole_files import write_json
 
 OUT = machine.ROOT / "experiments" / "faults" / "results" / "kill.json"
 MOMENTS = {"save": 0.6, "any": 0.25, "start": 0.15}  # shares
@@ -133,7 +134,7 @@ def main() -> int:
             report["kills"].append(asdict(kill))
         report["killed_seconds"] = round(time.monotonic() - began - report["whole_seconds"], 1)
         report["differs"] = list(differences(Reader(arguments(whole, steps), whole), whole, killed))
-    machine.write_results(given.out, report)
+    write_json(given.out, report)
     inside = sum(bool(kill["unfinished"]) for kill in report["kills"])
     print(f"{given.kills} kills, {inside} inside a save; differs in {report['differs'] or 'nothing'}")
     return int(bool(report["differs"]))

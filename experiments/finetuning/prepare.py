@@ -23,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that the file
 
 from errors import InputError
 from experiments.finetuning.articles import SPLITS, disjoint_splits, published_splits, read_articles
-from experiments.preparing import command, gzip_lines, present, write_whole
+from experiments.preparing import command, gzip_lines, present
+from whole_files import write_bytes
 
 SETS = ("gutenberg_novels", "movie_reviews", "hyperpartisan", "sst2")
 REVIEWS = "reviews_folds0-8.jsonl.gz"
@@ -150,7 +151,7 @@ def _novels(source: Path, out: Path) -> dict[str, Summary]:
         group[ours] = Summary(out / ours)
         for file in files:
             group[ours].add("\n".join(line for _, line in gzip_lines(file)))
-            write_whole(out / ours / file.name, [file.read_bytes()])
+            write_bytes(out / ours / file.name, [file.read_bytes()])
     return group
 
 
@@ -165,7 +166,7 @@ def checked(example: Example, labels: tuple[str, ...], origin: str) -> Example:
 def write_splits(directory: Path, splits: dict[str, Iterable[Example]]) -> dict[str, Summary]:
     group = {name: Summary(directory / f"{name}.jsonl") for name in splits}
     for name, examples in splits.items():
-        write_whole(group[name].path, _json_lines(examples, group[name]))
+        write_bytes(group[name].path, _json_lines(examples, group[name]))
         if not group[name].words:
             raise InputError(f"{directory.name} has no example for its {name} split; fetch its files again")
     return group

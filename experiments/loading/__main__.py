@@ -21,6 +21,7 @@ from typing import Any
 from experiments import machine
 from experiments.loading.cases import FORMS, OURS, PEERS, SAVE, SHARD_BYTES, SIZES, SMALL
 from experiments.loading.page import TABLES
+from whole_files import write_json
 
 OUT = machine.ROOT / "experiments" / "loading" / "results" / "load.json"
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "safetensors", "torch", "transformers")
@@ -92,7 +93,7 @@ def main() -> None:
     report["cases"] = measure(SMALL if given.smoke else SIZES, 1 if given.smoke else given.rounds, cases)
     report["parameters"] = next(iter(report["cases"].values()))[OURS][0]["parameters"]
     if not given.smoke:
-        machine.write_results(given.out, report)
+        write_json(given.out, report)
     print(TABLES["load"](report))
 
 

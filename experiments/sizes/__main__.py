@@ -17,6 +17,7 @@ from experiments import machine
 from experiments.sizes.measure import LENGTHS, matmul_rate, measure
 from experiments.sizes.page import costs_table
 from models import MODELS
+from whole_files import write_json
 
 OUT = machine.ROOT / "experiments" / "sizes" / "results" / "models.json"
 PACKAGES = ("jax", "jaxlib", "flax")
@@ -51,7 +52,7 @@ def main() -> int:
             for model in MODELS:
                 cost = measure(model, size, length, largest_seconds=given.seconds, flops_per_second=rate)
                 costs.append(dataclasses.asdict(cost))
-                machine.write_results(given.out, report)  # after each, so that the next one may fail
+                write_json(given.out, report)  # after each, so that the next one may fail
                 print(cost, file=sys.stderr, flush=True)
     print(costs_table(report))
     return 0

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that the file
 
 from experiments import machine
 from experiments.speed.page import TABLES
+from whole_files import write_json
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax")
 DEPTHS = (6, 24)
@@ -74,7 +75,7 @@ def main() -> None:
         for (model, depth, scan), told in measured.items()
     ]
     if given.out:
-        machine.write_results(given.out, report)
+        write_json(given.out, report)
     print(TABLES["compile_time"](report))
 
 

@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that the file
 from experiments import machine
 from experiments.speed.cases import CASES, OURS, PRODUCTS_ALONE, SMOKE, Case
 from experiments.speed.page import TABLES
+from whole_files import write_json
 
 PACKAGES = ("jax", "jaxlib", "flax", "torch", "transformers", "numpy")
 WARM_UP = 2  # steps after the checked one, which compiles
@@ -155,7 +156,7 @@ def main() -> None:
         told = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in medians.items())
         print(f"{case.name}: {told} ({time.perf_counter() - began:.0f} s in all)", file=sys.stderr, flush=True)
         if given.out:
-            machine.write_results(given.out, report)  # after each, so that none is lost
+            write_json(given.out, report)  # after each, so that none is lost
     print(TABLES["encoder"](report))
 
 

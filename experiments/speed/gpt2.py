@@ -23,6 +23,7 @@ from experiments.speed.gpt2_worker import DEPTH, HEADS, LENGTH, OURS, VOCAB, WID
 from experiments.speed.page import TABLES
 from models.config import TransformerConfig
 from models.cost import TRAINING, encoder_flops
+from whole_files import write_json
 
 CHUNKED = "ours chunked"
 PEERS = (OURS, CHUNKED, "gpt2 eager", "gpt2 sdpa", "gpt2 sdpa compiled")
@@ -99,7 +100,7 @@ def main() -> None:
     report |= {"rows": given.rows, "flops": flops(given.rows), "results": measure(given.rows, given.rounds)}
     report["memory"] = {"rows": given.memory_rows, "results": memory(given.memory_rows)}
     if given.out:
-        machine.write_results(given.out, report)
+        write_json(given.out, report)
     print(TABLES["gpt2"](report))
 
 

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that the file
 
 from experiments import machine
 from experiments.speed.page import TABLES
+from whole_files import write_json
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain")
 RECIPE = "configs/quickstart.py"
@@ -111,7 +112,7 @@ def main() -> None:
     report = machine.provenance("python experiments/speed/loop.py", PACKAGES)
     report |= {"recipe": RECIPE, "block": BLOCK, "seconds": seconds, "asked": ASKED}
     if given.out:
-        machine.write_results(given.out, report)
+        write_json(given.out, report)
     print(TABLES["loop"](report))
 
 

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that the file
 
 from experiments import machine
 from experiments.speed.page import TABLES
+from whole_files import write_json
 
 PACKAGES = ("jax", "jaxlib", "flax", "grain", "tokenizers")
 
@@ -69,7 +70,7 @@ def main() -> None:
                 starts.append({"cache": cache} | told)
     report = machine.provenance("python experiments/speed/quickstart.py", PACKAGES) | {"starts": starts}
     if given.out:
-        machine.write_results(given.out, report)
+        write_json(given.out, report)
     print(TABLES["quickstart"](report))
 
 

@@ -16,8 +16,9 @@ from typing import Any
 
 from data import tokenizer_files
 from data.tokenizer import Tokenizer
-from experiments.machine import provenance, write_results
+from experiments.machine import provenance
 from experiments.tokenizers.peers import VOCABULARIES, Vocabulary, lay_out
+from whole_files import write_json
 
 RESULTS = Path(__file__).with_name("results")
 CORPORA = {
@@ -106,7 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
     rows: list[dict[str, Any]] = []
     for row in compare_all(given.data):
         rows.append(row)
-        write_results(RESULTS / "lines.json", origin | {"rows": rows})
+        write_json(RESULTS / "lines.json", origin | {"rows": rows})
     return 0
 
 

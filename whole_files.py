@@ -1,0 +1,28 @@
+"""Files that appear whole or not at all: a kill or a full disk leaves the file that was there."""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+def write_bytes(path: Path, pieces: Iterable[bytes]) -> None:
+    """The pieces behind one another; the folder is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")  # another process may write the same
+    try:
+        with open(fresh, "wb") as file:
+            file.writelines(pieces)
+        os.replace(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    write_bytes(path, [text.encode()])
+
+
+def write_json(path: Path, value: Any, **form: Any) -> None:
+    """`form` is for json.dumps: an indentation of 1 unless it says otherwise."""
+    write_text(path, json.dumps(value, **{"indent": 1} | form) + "\n")
