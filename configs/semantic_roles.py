@@ -8,8 +8,8 @@ r"""Semantic role labelling from nothing: the English Web Treebank, or any colum
 
 From a published net: --config.init_from=DIRECTORY --config.model.from_init=True, and a lower rate such as 5e-5.
 
-`tiny` (1.8 M parameters) reads 25 million tokens, 16 passes over the treebank, meant for an hour on two CPU cores. It
-has not been run in full yet, so no score is told here; what a rule reaches that looks at no word is told beside each.
+`tiny` (1.8 M parameters) reads 25 million tokens, 16 passes over the treebank, in 100 minutes on one CPU core, and has
+an F1 of 59.1 on its dev split after 9,000 steps (experiments/semantic_roles).
 """
 
 from configs import defaults
