@@ -6,15 +6,13 @@ back, ends in a traceback at a misspelt key, and loads recipes by a call that Py
 
 import ast
 import difflib
-import importlib.util
-import inspect
-import os
 from collections.abc import Iterator
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from configs import defaults
+from configs.described import described
 from errors import InputError
 
 USAGE = "usage: python train.py --config=configs/RECIPE.py[:size,key=value] [--config.KEY=VALUE ...]"
@@ -31,7 +29,7 @@ def parse(argv: list[str]) -> ConfigDict:
     recipes = [value for name, value in given if name == "config"]
     if len(recipes) != 1:
         raise InputError(f"{'no' if not recipes else 'more than one'} config was given; {USAGE}")
-    config = _load(recipes[0])
+    config = described(recipes[0], function="get_config", what="recipe")
     for name, value in given:
         if name != "config":
             _override(config, name.removeprefix("config."), value)
@@ -50,41 +48,6 @@ def _flags(arguments: list[str]) -> Iterator[tuple[str, str]]:
         if value is None or (not equals and value.startswith("--")):
             raise InputError(f"--{name} has no value; write --{name}=VALUE")
         yield name, value
-
-
-def _load(recipe: str) -> ConfigDict:
-    path, colon, argument = recipe.partition(":")
-    if not os.path.isfile(path):
-        folder = os.path.dirname(path) or "."
-        near = [name for name in os.listdir(folder) if name.endswith(".py")] if os.path.isdir(folder) else []
-        close = difflib.get_close_matches(os.path.basename(path), near, n=1)
-        hint = f"; did you mean {os.path.join(os.path.dirname(path), close[0])}?" if close else ""
-        raise InputError(f"there is no recipe file {path}{hint}")
-    spec = importlib.util.spec_from_file_location("recipe", path)
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-        takes_argument = bool(inspect.signature(module.get_config).parameters)
-        if colon and not takes_argument:
-            raise InputError(f"the recipe {path} takes no argument after a colon")
-        return module.get_config(argument) if takes_argument else module.get_config()
-    except InputError:
-        raise
-    except Exception as error:  # whatever a recipe's author got wrong, the place is what helps
-        raise InputError(
-            f"the recipe {place_of(error, path)} fails: {type(error).__name__}: {_first_line(error)}"
-        ) from error
-
-
-def place_of(error: Exception, path: str) -> str:
-    """The file's path, with the line at fault where the traceback or the syntax error tells it."""
-    line = error.lineno if isinstance(error, SyntaxError) else None
-    trace = error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == path:
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return f"{path}:{line}" if line else path
 
 
 def _override(config: ConfigDict, path: str, text: str) -> None:
@@ -126,8 +89,3 @@ def _paths(config: ConfigDict, prefix: str = "") -> Iterator[str]:
             yield from _paths(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}"
-
-
-def _first_line(error: Exception) -> str:
-    words = str(error.args[0] if error.args else error).replace("\\n", "\n").strip("'\"").split()
-    return " ".join(words)

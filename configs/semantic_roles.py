@@ -8,7 +8,7 @@ r"""Semantic role labelling from nothing: the English Web Treebank, or any colum
 
 From a published net: --config.init_from=DIRECTORY --config.model.from_init=True, and a lower rate such as 5e-5.
 
-`tiny` (1.8 M parameters) reads 25 million tokens, 16 passes over the treebank, in 100 minutes on one CPU core, and has
+`tiny` (1.8 M parameters) reads 25 million tokens, 16 passes over the treebank, in 128 minutes on one CPU core, and has
 an F1 of 59.1 on its dev split after 9,000 steps (experiments/semantic_roles).
 """
 

@@ -6,7 +6,7 @@ r"""Machine translation by an encoder-decoder from scratch, on a file for each l
     python train.py --config=configs/translate.py:base --config.data.source=tfds \
         --config.data.name=wmt14_translate/de-en --config.data.text=en --config.data.target=de ...
 
-Sizes: tiny (2.3 M parameters; from Multi30k's 29,000 sentences it learns in 75 minutes on one CPU core to write German
+Sizes: tiny (2.3 M parameters; from Multi30k's 29,000 sentences it learns in 81 minutes on one CPU core to write German
 at a BLEU of 33.9 on test_2016_flickr, experiments/writing), base and big (Vaswani et al. 2017, table 3; batches of
 about 25,000 tokens on each side, as in section 5.1; not run).
 """

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from errors import InputError
-from experiments.record import STUDIES, Baseline, Device, Published, Record, mean_and_deviation, write_record
+from experiments.record import STUDIES, Baseline, Device, Published, Record, write_record
+from tabulated import mean_and_deviation
 
 # Keys that may differ between the seeds of one record, or say nothing of the numbers; a prefix stands for its group.
 FREE = (

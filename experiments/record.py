@@ -4,13 +4,13 @@ import dataclasses
 import json
 import math
 import re
-import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from errors import InputError
 from experiments.machine import ROOT
+from tabulated import mean_and_deviation
 from whole_files import write_text
 
 STUDIES = ROOT / "experiments"
@@ -134,11 +134,6 @@ def _close(given: float | None, expected: float | None) -> bool:
     if given is None or expected is None:
         return given is expected
     return math.isclose(given, expected, rel_tol=1e-9, abs_tol=1e-12)
-
-
-def mean_and_deviation(values: tuple[float, ...]) -> tuple[float, float | None]:
-    """Mean and sample standard deviation; one value has none."""
-    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
 
 
 def parse_record(text: str, *, origin: str) -> Record:

@@ -5,13 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from experiments.record import Record
+from tabulated import markdown
 
 HEADER = ("model", "recipe", "split", "metric", "mean ± deviation", "seeds", "baseline", "published", "hours", "commit")
-
-
-def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
 
 
 def spread(values: Sequence[float], *, digits: int) -> str:

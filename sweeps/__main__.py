@@ -7,6 +7,7 @@ python -m sweeps commands FILE            the commands of every point, to run by
 python -m sweeps slurm FILE > job.sh      an array job; `sbatch job.sh`
 python -m sweeps jobset FILE > jobs.yaml  JobSets for TPU slices of GKE, for Kueue; `kubectl apply -f jobs.yaml`
 python -m sweeps tpu-vm FILE > run.sh     a script that runs it on a TPU VM or slice
+python -m sweeps point FILE NUMBER        one point, which is what those jobs run
 """
 
 import argparse
@@ -21,10 +22,11 @@ from typing import Any
 from errors import InputError
 from sweeps import jobset, plot, search, slurm, table, tpu_vm
 from sweeps.devices import Share, shares
-from sweeps.running import STOPPED_STATUS, Runner
+from sweeps.running import Runner
 from sweeps.space import Search
 from sweeps.state import DONE, FAILED, PRUNED, STOPPED, State, curve
 from sweeps.sweep import Sweep, load
+from training.notice import STATUS
 
 
 def run(sweep: Sweep, given: argparse.Namespace) -> int:
@@ -50,7 +52,7 @@ def point(sweep: Sweep, given: argparse.Namespace) -> int:
     more = ["--config.cluster.address=auto"] if given.distributed else []
     runner = _runner(sweep, more=more, leads=not given.distributed or leads(os.environ))
     end = runner.run(points[given.number], Share())
-    return STOPPED_STATUS if end == STOPPED else int(end != DONE)
+    return STATUS if end == STOPPED else int(end != DONE)
 
 
 def status(sweep: Sweep, given: argparse.Namespace) -> int:
@@ -132,7 +134,10 @@ def main(arguments: list[str] | None = None) -> int:
             LAUNCHERS[name].add_arguments(each)
     given = parser.parse_args(arguments)
     try:
-        return ACTIONS.get(given.command, launch_file)(load(given.file), given)
+        sweep = load(given.file)
+        if given.command in ("run", *LAUNCHERS):  # a cluster's job of one point does not check all others again
+            sweep.check()
+        return ACTIONS.get(given.command, launch_file)(sweep, given)
     except InputError as error:
         print(f"sweeps: {error}", file=sys.stderr)
         return 2

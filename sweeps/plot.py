@@ -6,7 +6,8 @@ from typing import Any
 
 from sweeps.state import curve
 from sweeps.sweep import Sweep, name_of
-from sweeps.table import Row, baseline_of, deviation, keys_of
+from sweeps.table import Row, baseline_of, keys_of
+from tabulated import mean_and_deviation
 
 MOST_NAMED = 10  # settings in the legend of the curves
 
@@ -42,9 +43,8 @@ def _over_key(axis: Any, sweep: Sweep, rows: Sequence[Row], key: str) -> None:
         axis.set_xticks(range(len(names)), names, rotation=20 if max(map(len, names)) > 8 else 0)
     for place, row in zip(places, rows, strict=True):
         axis.plot([place] * len(row.values), list(row.values.values()), "o", color="tab:gray", markersize=3, alpha=0.6)
-        axis.errorbar(
-            place, row.mean, yerr=deviation(row.values.values()), fmt="o", color="tab:blue", capsize=3, markersize=5
-        )
+        mean, deviation = mean_and_deviation(row.values.values())
+        axis.errorbar(place, mean, yerr=deviation, fmt="o", color="tab:blue", capsize=3, markersize=5)
     axis.plot(places[0], rows[0].mean, "*", color="tab:red", markersize=12, label="best")
     if baseline := baseline_of(sweep, rows, sweep.splits[0]):
         axis.axhline(baseline[1], color="black", linestyle=":", linewidth=1, label=baseline[0])

@@ -16,11 +16,11 @@ from typing import Any
 from sweeps.devices import Share
 from sweeps.state import DONE, FAILED, PRUNED, RUNNING, STOPPED, Ended, State
 from sweeps.sweep import Command, Point
+from training.notice import STATUS
 
 TRAIN = Path(__file__).resolve().parents[1] / "train.py"
 POLL_SECONDS = 0.2
-STOPPED_STATUS = 128 + signal.SIGTERM  # of train.py once it has saved, and of a point that was told to end
-TOLD_TO_END = (-signal.SIGTERM, STOPPED_STATUS)  # the first before train.py listens
+TOLD_TO_END = (-signal.SIGTERM, STATUS)  # the first before train.py listens, the second once it has saved
 Watch = Callable[[], bool]  # asked while a point runs: whether to give it up
 
 
@@ -65,7 +65,7 @@ class Runner:
                 self.stop.set()  # before the pool waits for its threads
                 raise
 
-    def run(self, point: Point, share: Share, watch: Watch = lambda: False) -> str:
+    def run(self, point: Point, share: Share, watch: Watch | None = None) -> str:
         """Runs the commands of `point` that have not ended well; returns how it ended, as `State.of` says."""
         with self.state.held(point) if self.leads else nullcontext(True) as ours:
             if not ours:
@@ -81,7 +81,7 @@ class Runner:
             self.tell(f"{point.name}: {end} after {time.monotonic() - start:.0f} s{why}")
         return end
 
-    def _one(self, point: Point, command: Command, share: Share, watch: Watch) -> str:
+    def _one(self, point: Point, command: Command, share: Share, watch: Watch | None) -> str:
         start = time.monotonic()
         with self._output(point) as out:
             process = subprocess.Popen(
@@ -108,7 +108,7 @@ class Runner:
         log.parent.mkdir(parents=True, exist_ok=True)
         return open(log, "a", encoding="utf-8")
 
-    def _wait(self, process: subprocess.Popen, watch: Watch) -> bool:
+    def _wait(self, process: subprocess.Popen, watch: Watch | None) -> bool:
         """Until the process ends, by itself or because it is told to; True if `watch` gave it up."""
         given_up = False
         while True:
@@ -116,7 +116,7 @@ class Runner:
                 process.wait(POLL_SECONDS)
                 return given_up
             except subprocess.TimeoutExpired:
-                given_up = given_up or watch()
+                given_up = watch is not None and watch()
                 if given_up or self.stop.is_set():
                     process.send_signal(signal.SIGTERM)
                     process.wait()

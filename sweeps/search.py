@@ -16,7 +16,7 @@ from sweeps.devices import Share
 from sweeps.running import Runner
 from sweeps.space import Choice, Integer, LogUniform, Range, Search, Setting, rounded
 from sweeps.state import DONE, PRUNED, State, curve, scores
-from sweeps.sweep import Sweep
+from sweeps.sweep import Point, Sweep
 
 try:
     import optuna
@@ -39,9 +39,8 @@ def search(sweep: Sweep, runner: Runner, shares: Sequence[Share]) -> None:
         nonlocal asked
         while not runner.stop.is_set():
             with lock:
-                if (
-                    not _left(study, sweep.settings) or asked == sweep.settings.trials
-                ):  # what fails is not tried forever
+                spent = asked == sweep.settings.trials  # what fails is not tried forever
+                if spent or not _left(study, sweep.settings):
                     return
                 asked += 1
                 trial = study.ask()
@@ -122,20 +121,12 @@ def _one(sweep: Sweep, study: Any, trial: Any, runner: Runner, share: Share) -> 
     for key, values in sweep.settings.space.items():
         _suggest(trial, key, values)
     setting = _setting(trial.params, sweep.settings)
-    values, reported = [], set()
+    values = []
     for seed in sweep.seeds:
         point = sweep.point(setting, seed)
-
-        def hopeless(point=point, first=seed == sweep.seeds[0]) -> bool:
-            if not first:  # the others are compared by their mean alone
-                return False
-            for step, value in curve(point, "validation", sweep.metric):
-                if step not in reported:
-                    reported.add(step)
-                    trial.report(value, step)
-            return trial.should_prune()
-
-        end = runner.run(point, share, watch=hopeless)
+        # The first seed alone is stopped early: the others are compared by their mean.
+        watch = _Hopeless(point, sweep.metric, trial) if seed == sweep.seeds[0] else None
+        end = runner.run(point, share, watch)
         if end == PRUNED:
             study.tell(trial, state=TrialState.PRUNED)
             return
@@ -145,6 +136,26 @@ def _one(sweep: Sweep, study: Any, trial: Any, runner: Runner, share: Share) -> 
             return
         values.append(value)
     study.tell(trial, fmean(values))
+
+
+class _Hopeless:
+    """Whether a point's new evaluations are worse than the median; what was looked at is not looked at again."""
+
+    def __init__(self, point: Point, metric: str, trial: Any):
+        self._point, self._metric, self._trial = point, metric, trial
+        self._size, self._reported = 0, 0
+
+    def __call__(self) -> bool:
+        lines = self._point.workdir / "metrics.jsonl"
+        size = lines.stat().st_size if lines.exists() else 0
+        if size == self._size:
+            return False
+        self._size = size
+        new = curve(self._point, "validation", self._metric)[self._reported :]
+        for step, value in new:
+            self._trial.report(value, step)
+        self._reported += len(new)
+        return bool(new) and self._trial.should_prune()
 
 
 def _suggest(trial: Any, key: str, values: Range) -> None:

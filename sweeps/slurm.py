@@ -4,8 +4,8 @@ import argparse
 import shlex
 from collections.abc import Sequence
 
-from sweeps.running import STOPPED_STATUS
 from sweeps.sweep import Sweep
+from training.notice import STATUS
 
 SECONDS_TO_SAVE = 120  # between SLURM's SIGTERM and the end of the job's time
 
@@ -46,7 +46,7 @@ def text(given: argparse.Namespace, sweep: Sweep, numbers: Sequence[int]) -> str
         *([given.setup] if given.setup else []),
         f'srun {command} "$SLURM_ARRAY_TASK_ID" {shlex.join(distributed)}'.rstrip(),
         "status=$?",
-        f'if [ "$status" -eq {STOPPED_STATUS} ]; then  # its time is over, and it has saved: queue it again',
+        f'if [ "$status" -eq {STATUS} ]; then  # its time is over, and it has saved: queue it again',
         '    scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"',
         "    exit 0",
         "fi",

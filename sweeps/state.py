@@ -4,8 +4,8 @@
     DIRECTORY/state/NAME.json    its commands that have ended, with their exit status and seconds
     DIRECTORY/logs/NAME.txt      what they printed
 
-A point is done when its last command has ended well. Nothing else decides what is run again, so that deleting one state
-file makes its point run again (train.py goes on from the checkpoints).
+A point is done when all of its commands have ended well. Nothing else decides what is run again, so that deleting one
+state file makes its point run again (train.py goes on from the checkpoints).
 """
 
 import contextlib

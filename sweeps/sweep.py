@@ -1,8 +1,6 @@
 """A sweep, its points and their commands; and how a sweep file is read."""
 
 import hashlib
-import importlib.util
-import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from configs import command_line
+from configs.described import described
 from errors import InputError
 from models import MODELS
 from models.build import net_sizes
@@ -91,7 +90,7 @@ class Sweep:
             points that would share a directory.
         """
         seen: set[str] = set()
-        for point in self.points() or [self.point(setting, self.seeds[0]) for setting in corners(self.settings)]:
+        for point in self.points() or [self.point(setting, self.seeds[0]) for setting in _corners(self.settings)]:
             if point.name in seen:
                 raise InputError(f"the sweep has {point.name} twice")
             seen.add(point.name)
@@ -99,7 +98,7 @@ class Sweep:
                 _check_command(point, command)
 
 
-def corners(search: Search) -> Iterator[Setting]:
+def _corners(search: Search) -> Iterator[Setting]:
     """The ends of each range, or the first and the last of its values: what can be checked beforehand."""
     for end in (0, -1):
         yield {key: _end(values, end) for key, values in search.space.items()}
@@ -110,35 +109,19 @@ def _end(values: Range, end: int) -> Any:
 
 
 def load(place: str) -> Sweep:
-    """The sweep that `FILE.py` or `FILE.py:ARGUMENT` describes, checked.
+    """The sweep that `FILE.py` or `FILE.py:ARGUMENT` describes; its commands are not checked yet.
 
     Raises:
-      InputError: there is no such file, it fails (with the line), or its sweep does not hold together.
+      InputError: there is no such file, it fails (with the line), or it describes no sweep.
     """
-    path, colon, argument = place.partition(":")
-    if not Path(path).is_file():
-        raise InputError(f"there is no sweep file {path}")
-    spec = importlib.util.spec_from_file_location("sweep_file", path)
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-        takes_argument = bool(inspect.signature(module.get_sweep).parameters)
-        if colon and not takes_argument:
-            raise InputError(f"the sweep file {path} takes no argument after a colon")
-        sweep = module.get_sweep(argument) if takes_argument else module.get_sweep()
-    except InputError:
-        raise
-    except Exception as error:  # whatever its author got wrong, the place is what helps
-        raise InputError(
-            f"the sweep file {command_line.place_of(error, path)} fails: {type(error).__name__}: {error}"
-        ) from error
+    sweep = described(place, function="get_sweep", what="sweep")
     if not isinstance(sweep, Sweep):
-        raise InputError(f"get_sweep of {path} should return a Sweep, got {type(sweep).__name__}")
-    if not sweep.directory:
-        stem = "-".join(filter(None, (Path(path).stem, _plain(argument))))
-        sweep = replace(sweep, directory=str(Path("runs/sweeps") / stem))
-    sweep.check()
-    return sweep
+        raise InputError(f"get_sweep of {place} should return a Sweep, got {type(sweep).__name__}")
+    if sweep.directory:
+        return sweep
+    path, _, argument = place.partition(":")
+    stem = "-".join(filter(None, (Path(path).stem, _plain(argument))))
+    return replace(sweep, directory=str(Path("runs/sweeps") / stem))
 
 
 def name_of(setting: Setting) -> str:

@@ -1,18 +1,20 @@
 """A sweep's table: a row for each setting, over its seeds; the best by the sweep's own metric first."""
 
 import csv
-import statistics
+import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import tabulated
 from errors import InputError
 from sweeps.search import settings_tried
 from sweeps.space import Search, Setting
 from sweeps.state import DONE, State, scores
 from sweeps.sweep import Point, Sweep
+from whole_files import write_text
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,7 @@ class Row:
 
     @property
     def mean(self) -> float:
-        return statistics.fmean(self.values.values())
-
-
-def deviation(values: Iterable[float]) -> float | None:
-    """The sample deviation (n - 1); one value has none."""
-    values = list(values)
-    return statistics.stdev(values) if len(values) > 1 else None
+        return tabulated.mean_and_deviation(self.values.values())[0]
 
 
 def settings_of(sweep: Sweep) -> list[Setting]:
@@ -80,8 +76,6 @@ def markdown(sweep: Sweep, rows: Sequence[Row]) -> str:
     keys = keys_of(rows)
     header = [*keys, *(f"{split} {sweep.metric}" for split in sweep.splits), "seeds", "points"]
     cells = [[*(_short(row.setting.get(key, "")) for key in keys), *_told(row)] for row in rows]
-    lines = [header, ["---"] * len(header), *cells]
-    text = "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
     notes = [
         f"`{sweep.recipe}`; mean ± sample deviation over the seeds, of each run's best checkpoint; in the order of "
         f"{sweep.splits[0]}, better is {sweep.goal}."
@@ -92,7 +86,7 @@ def markdown(sweep: Sweep, rows: Sequence[Row]) -> str:
         for split, found in baselines.items()
         if found
     ]
-    return f"{text}\n{' '.join(notes)}\n"
+    return f"{tabulated.markdown(header, cells)}\n{' '.join(notes)}\n"
 
 
 def keys_of(rows: Sequence[Row]) -> list[str]:
@@ -102,15 +96,15 @@ def keys_of(rows: Sequence[Row]) -> list[str]:
 def write(sweep: Sweep, rows: Sequence[Row]) -> list[Path]:
     """table.md, and table.csv with a line for each point that is done."""
     page, sheet, keys = sweep.root / "table.md", sweep.root / "table.csv", keys_of(rows)
-    sweep.root.mkdir(parents=True, exist_ok=True)
-    page.write_text(markdown(sweep, rows), encoding="utf-8")
-    with open(sheet, "w", encoding="utf-8", newline="") as file:
-        out = csv.writer(file)
-        out.writerow([*keys, "seed", *(f"{split} {sweep.metric}" for split in sweep.splits)])
-        for row in rows:
-            for seed in row.values:
-                told = (values[seed] for values in row.scores.values())
-                out.writerow([*(row.setting.get(key, "") for key in keys), seed, *told])
+    write_text(page, markdown(sweep, rows))
+    lines = io.StringIO(newline="")
+    out = csv.writer(lines)
+    out.writerow([*keys, "seed", *(f"{split} {sweep.metric}" for split in sweep.splits)])
+    for row in rows:
+        for seed in row.values:
+            told = (values[seed] for values in row.scores.values())
+            out.writerow([*(row.setting.get(key, "") for key in keys), seed, *told])
+    write_text(sheet, lines.getvalue())
     return [page, sheet]
 
 
@@ -130,8 +124,8 @@ def _told(row: Row) -> list[str]:
 def _spread(values: dict[int, float]) -> str:
     if not values:
         return "-"
-    spread = deviation(values.values())
-    return f"{statistics.fmean(values.values()):.4g}" + ("" if spread is None else f" ± {spread:.2g}")
+    mean, deviation = tabulated.mean_and_deviation(values.values())
+    return f"{mean:.4g}" + ("" if deviation is None else f" ± {deviation:.2g}")
 
 
 def _short(value: Any) -> str:

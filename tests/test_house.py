@@ -13,6 +13,7 @@ ALLOWED = {
     "layer_stacks": set(),
     "skeleton": {"layer_stacks"},
     "whole_files": set(),
+    "tabulated": set(),
     "ops": {"errors", "mesh_axes"},
     "data": {"errors"},
     "metrics": {"errors"},
@@ -23,7 +24,7 @@ ALLOWED = {
     "training": {"errors", "configs.defaults", "layer_stacks", "mesh_axes", "skeleton", "tasks.task", "whole_files"},
     "configs": {"errors"},
     "harness": {"errors", "data", "decoding", "models", "pretrained", "skeleton", "training"},
-    "sweeps": {"errors", "configs", "models", "whole_files"},
+    "sweeps": {"errors", "configs", "models", "tabulated", "training.notice", "whole_files"},
     "train": {"errors", "configs", "models", "pretrained", "skeleton", "tasks", "training"},
 }
 FLOORS = [name for name in ALLOWED if (ROOT / name).is_dir()]

@@ -17,28 +17,28 @@ class Notice:
     """Whether the run was asked to end."""
 
     def __init__(self) -> None:
-        self._given_at = 0.0  # by the clock that does not go back; 0 = not given
+        self._given_at: float | None = None  # by the clock that does not go back
 
     def give(self, *_: Any) -> None:
         """A second notice ends the process as it would any other, but for one that comes with the first.
 
         SLURM sends SIGTERM to every process of a step, and a parent among them passes it on.
         """
-        now = time.monotonic()
-        if self._given_at and now - self._given_at > ECHO_SECONDS:
+        if self._given_at is None:
+            self._given_at = time.monotonic()
+        elif time.monotonic() - self._given_at > ECHO_SECONDS:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.raise_signal(signal.SIGTERM)
-        self._given_at = self._given_at or now
 
     def reached(self, step: int) -> bool:
         """Asked once after each step: whether this is the step to save and leave at, the same on all processes."""
         if jax.process_count() > 1:
             return multihost_utils.reached_preemption_sync_point(step)
-        return bool(self._given_at)
+        return self._given_at is not None
 
     def interrupts(self) -> bool:
         """Whether to break off what can be done again. Never among several processes, which would have to agree."""
-        return bool(self._given_at) and jax.process_count() == 1
+        return self._given_at is not None and jax.process_count() == 1
 
 
 @contextlib.contextmanager

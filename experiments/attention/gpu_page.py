@@ -13,7 +13,8 @@ from experiments.attention.rows import (
     peer_ratios,
 )
 from experiments.speed.page import origin
-from experiments.table import markdown, spread, told
+from experiments.table import spread, told
+from tabulated import markdown
 
 FASTER_THAN_FLEX, SHARE_OF_MATMUL, SHARE_OF_PEAK = 1.2, 0.5, 0.45  # what was asked for
 

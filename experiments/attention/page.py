@@ -7,7 +7,8 @@ from typing import Any
 from experiments.attention.gpu_page import gpu_table
 from experiments.attention.rows import LONG_ROW_HEADER, core_header, core_rows, long_row_cells, matmul_rate
 from experiments.speed.page import origin
-from experiments.table import markdown, told
+from experiments.table import told
+from tabulated import markdown
 
 
 def core_table(report: dict[str, Any]) -> str:

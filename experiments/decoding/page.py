@@ -6,7 +6,8 @@ from typing import Any
 
 from experiments.decoding.cases import OURS, PARAMETERS, THEIRS
 from experiments.speed.page import origin
-from experiments.table import markdown, spread
+from experiments.table import spread
+from tabulated import markdown
 
 ASKED = 1.5  # times transformers' tokens per second
 SQUARE_FLOPS = 2 * 2048**3

@@ -6,7 +6,8 @@ from typing import Any
 
 from experiments.families.cases import OURS, PEERS
 from experiments.speed.page import origin
-from experiments.table import markdown, spread
+from experiments.table import spread
+from tabulated import markdown
 
 HEADER = ("case", "pass", "ours, s: median (least to most)", *(f"times ours: {peer}" for peer in PEERS))
 HEADER += ("loss apart", "gradient")

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from experiments.speed.page import origin
-from experiments.table import markdown, spread
+from experiments.table import spread
+from tabulated import markdown
 
 
 def kill_table(report: dict[str, Any]) -> str:

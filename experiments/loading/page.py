@@ -6,7 +6,8 @@ from typing import Any
 
 from experiments.loading.cases import OURS, PARITY, PEAK, SAVE
 from experiments.speed.page import origin
-from experiments.table import markdown, spread
+from experiments.table import spread
+from tabulated import markdown
 
 HEADER = (
     "case", "peer", "s: median (least to most)", "times ours", "processor s", "then reading all, s", "importing, s",

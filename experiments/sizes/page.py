@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from experiments.speed.page import origin
-from experiments.table import markdown
+from tabulated import markdown
 
 HEADER = (
     "size", "tokens", "parameters (M)", "training MFLOP/token", "memory (GiB)", "s/step", "less memory", "faster",

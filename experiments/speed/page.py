@@ -4,7 +4,8 @@ import statistics
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from experiments.table import markdown, spread
+from experiments.table import spread
+from tabulated import markdown
 
 OURS, PRODUCTS_ALONE = "ours", "products"
 PRODUCT_FLOPS = 2 * 2048 * 768 * 3072  # of the matrix product that the workers time

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from experiments.speed.page import origin
-from experiments.table import markdown
+from tabulated import markdown
 
 HEADER = (
     "vocabulary", "corpus", "lines", "tokens", "lines that differ in ids", "the same, <unk> renamed", "in offsets",

@@ -8,6 +8,7 @@ from data.questions import read_questions
 from data.records import read_records
 from errors import InputError
 from experiments.answering.prepare import main, prepare
+from experiments.answering.sweep import SETS, get_sweep
 
 
 def write(path: Path, text: str) -> None:
@@ -82,3 +83,17 @@ def test_what_is_missing_or_malformed_is_told_in_one_sentence(qamr, capsys):
     (qamr / "in/qamr/filtered_test.tsv.gz").unlink()
     assert main([f"--source={qamr}/in", f"--out={qamr}/out"]) == 2
     assert "no such file; --source should hold qamr/filtered_test.tsv.gz" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_command_of_the_study_parses_and_starts_from_a_run_of_the_study(name, monkeypatch):
+    monkeypatch.chdir(Path(__file__).resolve().parents[2])
+    sweep = get_sweep(name)
+    sweep.check()
+    _, _, start, whole = SETS[name]
+    assert (",whole=" in sweep.recipe) == whole
+    if start:
+        begun = {point.seed: point.workdir.as_posix() for point in get_sweep(start).points()}
+        for point in sweep.points():
+            assert f"--config.init_from={begun[point.seed]}" in point.commands[0]
+        assert SETS[start][3] == whole  # the weights are of the same kind of net
