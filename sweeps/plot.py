@@ -9,7 +9,7 @@ from sweeps.sweep import Sweep, name_of
 from sweeps.table import Row, baseline_of, keys_of
 from tabulated import mean_and_deviation
 
-MOST_NAMED = 10  # settings in the legend of the curves
+MOST_NAMED = 10  # settings in the legend of the curves, values on an axis
 
 
 def draw(sweep: Sweep, rows: Sequence[Row]) -> Path | None:
@@ -20,7 +20,7 @@ def draw(sweep: Sweep, rows: Sequence[Row]) -> Path | None:
     if not scored:
         return None
     keys = [key for key in keys_of(scored) if len({repr(row.setting.get(key)) for row in scored}) > 1]
-    figure = Figure(figsize=(4.2 * (len(keys) + 1), 3.6), layout="constrained")
+    figure = Figure(figsize=(4.2 * (len(keys) + 1) + 1.5, 3.6), layout="constrained")  # and room for a legend
     axes = figure.subplots(1, len(keys) + 1, squeeze=False)[0]
     for axis, key in zip(axes, keys, strict=False):
         _over_key(axis, sweep, scored, key)
@@ -34,9 +34,12 @@ def _over_key(axis: Any, sweep: Sweep, rows: Sequence[Row], key: str) -> None:
     values = [row.setting.get(key) for row in rows]
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
     if numbers:
-        places = values
-        if min(values) > 0 and max(values) / min(values) >= 10:
+        places, tried = values, sorted(set(values))
+        if tried[0] > 0 and tried[-1] / tried[0] >= 10:
             axis.set_xscale("log")
+        if len(tried) <= MOST_NAMED:  # the values themselves, not round numbers between them
+            axis.set_xticks(tried, [f"{value:g}" for value in tried])
+            axis.minorticks_off()
     else:
         names = sorted({str(value) for value in values})
         places = [names.index(str(value)) for value in values]
@@ -64,4 +67,4 @@ def _over_steps(axis: Any, sweep: Sweep, rows: Sequence[Row]) -> None:
                 axis.plot(*zip(*steps, strict=True), color=colour, linewidth=1, label=label)
     axis.set(xlabel="optimizer step", ylabel=f"validation {sweep.metric}")
     if axis.get_legend_handles_labels()[0]:
-        axis.legend(fontsize="x-small")
+        axis.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1))  # beside the curves
