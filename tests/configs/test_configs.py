@@ -9,7 +9,7 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 import mesh_axes
-from configs import command_line, defaults, glue
+from configs import command_line, defaults, glue, long_range
 from configs.argument import parse_argument
 from errors import InputError
 from models import HEADS, MODELS
@@ -37,6 +37,13 @@ RECIPES = [
     *(f"configs/semantic_roles.py:{size}" for size in ("tiny", "small", "base", "large")),
     *(f"configs/question_answering.py:{size}" for size in ("tiny", "small", "base", "large")),
     "configs/question_answering.py:small,whole=4096,overlap=True",
+    *(
+        f"configs/long_range.py:{task},net={net}"
+        for task in long_range.REPOSITORY
+        for net in ("transformer", *long_range.WINDOWS)
+    ),
+    *(f"configs/long_range.py:{task},settings=paper" for task in long_range.PAPER),
+    *(f"configs/long_range.py:{task},settings=reduced,net=local,pretrain=True" for task in long_range.REDUCED),
 ]
 OPTIONS = {"classes": 2, "dropout_rate": 0.1}
 
