@@ -1,7 +1,7 @@
 """CIFAR-10 in grey, pixel by pixel: 1,024 words from 256 (Tay et al. 2020, section 2.2).
 
-    python -m experiments.long_range.images --from=cifar10_jpg --to=runs/data/images
-    python -m experiments.long_range.images --from=tfds --to=runs/data/images      # downloads CIFAR-10 by TFDS
+    python -m experiments.long_range.images --from=cifar10_jpg --to=runs/data/image
+    python -m experiments.long_range.images --from=tfds --to=runs/data/image      # downloads CIFAR-10 by TFDS
 
 A directory should hold {train,test}.tar.xz with images of 32 x 32 in a folder for each class. Every tenth training
 image of each class is for validation. Brightness is that of ITU-R 601 (0.299, 0.587, 0.114). Written are
