@@ -46,7 +46,7 @@ def get_config(argument: str = ""):
     if chosen.stage:
         config.model.windows = growing_windows(config.model.depth, window * doubled)
     config.tokenizer.update(kind="byte_bpe", vocab_size=261)  # every byte, and RoBERTa's five special tokens
-    config.data.update(source="files", length=length * doubled, cross_documents=True)
+    config.data.update(source="files", length=length * doubled, cross_documents=True, global_tokens="none")
     config.optimizer.update(learning_rate=rate / doubled, warmup_steps=min(100, steps // 10), schedule="cosine")
     config.optimizer.update(beta2=0.99, weight_decay=0.1)
     config.train.update(steps=steps, batch_size=max(1, rows // doubled))

@@ -7,6 +7,7 @@ from functools import cache, cached_property
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -20,6 +21,7 @@ from metrics import perplexity
 from ops.losses import chunked_sums, correct_sums, cross_entropy_sums
 from tasks.decoding_settings import decoding_settings
 from tasks.examples import ExampleTask
+from tasks.inputs import check_global_tokens
 from tasks.task import Answer, Batch, Totals
 from tasks.texts import read_split
 
@@ -38,7 +40,18 @@ class CausalLM(ExampleTask):
         super().__post_init__()
         if not self.config.model.causal:
             raise InputError("task=causal_lm tells a token from those before it alone: set model.causal=True")
+        check_global_tokens(self.config.data.global_tokens)
+        writes = self.config.mode in ("predict", "talk") or self.config.prediction.prompts
+        if self._first_is_global and writes:
+            raise InputError(
+                "a Longformer keeps no global token in its cache, and cannot go on with a text as it was trained: set "
+                "data.global_tokens=none before training, or ask it for no texts (prediction.prompts)"
+            )
         _ = self.settings  # refuses what they cannot be now
+
+    @property
+    def _first_is_global(self) -> bool:
+        return self.config.model.name == "longformer" and self.config.data.global_tokens == "first"
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -76,6 +89,8 @@ class CausalLM(ExampleTask):
     def loss(self, model: nnx.Module, batch: Mapping[str, jax.Array], *, rngs: nnx.Rngs | None) -> Totals:
         labels, weights = batch["labels"], batch["label_weights"]
         inputs = {name: batch[name] for name in ("input_ids", "segment_ids") if name in batch}
+        if self._first_is_global:  # each token sees it; it sees itself alone
+            inputs["global_attention_mask"] = jnp.zeros_like(batch["input_ids"]).at[:, 0].set(1)
         if chunk := self.config.train.loss_chunk:
             loss, weight, correct = chunked_sums(
                 tuple(model.factors(**inputs, rngs=rngs)), labels, weights, chunk=chunk

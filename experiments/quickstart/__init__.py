@@ -1,1 +1,1 @@
-"""Does the quickstart still learn what it learnt? A record that is cheap enough to be measured again at every change."""
+"""Does the quickstart still learn what it learnt? A record cheap enough to be measured again at every change."""

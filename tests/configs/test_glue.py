@@ -36,7 +36,7 @@ def test_fields_and_classes_are_those_that_tfds_has(name, tmp_path):
     assert list(task.classes) == list(getattr(features["label"], "names", []))
 
 
-@pytest.mark.parametrize("name", ["cola", "stsb", "mnli"])  # a single text, a number, a pair
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) for name in ("cola", "mnli")] + ["stsb"])
 def test_a_task_trains_and_answers_through_train_py_on_records_with_its_fields(name, tmp_path, monkeypatch):
     """Two steps of a net of width 16; every key of the recipe but the source, the net and the lengths is its own."""
     task = TASKS[name]

@@ -117,6 +117,7 @@ def test_a_program_is_compared_with_exact_products_of_the_same_numbers(shape):
     assert correctness._errors(wrong, [np.ones(3), np.ones(2)])["gradients"] > 1e30
 
 
+@pytest.mark.slow
 def test_the_timed_step_is_that_of_as_many_rows(monkeypatch):
     tiny = {"width": 16, "depth": 1, "heads": 2, "mlp_width": 32}
     monkeypatch.setitem(sizes.SIZES, "tiny", tiny)

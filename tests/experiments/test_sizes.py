@@ -6,6 +6,7 @@ from skeleton import Skeleton
 TINY = {"width": 16, "depth": 1, "heads": 2, "mlp_width": 32, "dropout_rate": 0.0, "attention_dropout_rate": 0.0}
 
 
+@pytest.mark.slow
 def test_the_measured_step_is_that_of_the_model_whose_parameters_are_counted(monkeypatch):
     monkeypatch.setitem(measuring.SIZES, "tiny", TINY)
     monkeypatch.setitem(measuring.VOCABULARIES, "tiny", 64)

@@ -66,6 +66,23 @@ def test_a_net_that_sees_ahead_is_refused(corpus, tmp_path, run):
         run(tmp_path / "run", "task=causal_lm")
 
 
+GLOBAL = ("task=causal_lm", "model.causal=True", "data.global_tokens=first")
+
+
+def test_a_longformer_with_a_global_token_is_asked_for_no_texts(corpus, tmp_path, run):
+    with pytest.raises(InputError, match=r"keeps no global token in its cache.*data.global_tokens=none"):
+        run(tmp_path / "run", *GLOBAL, "prediction.prompts=('a',)")
+
+
+@pytest.mark.slow
+def test_every_character_sees_a_global_first_one(corpus, tmp_path, run):
+    flags = (*SHORT, "model.windows=(2,)", "prediction.prompts=()")
+    for name, more in (("first", GLOBAL), ("none", CAUSAL)):
+        run(tmp_path / name, *flags, *more)
+    first, none = (result(tmp_path / name)["loss"] for name in ("first", "none"))
+    assert abs(first - none) > 1e-6  # 1.1e-5 seen; 0 if it were not handed on
+
+
 def test_a_translator_learns_goes_on_and_is_scored(corpus, pairs, tmp_path, run, capfd):
     flags = (*SHORT, *of(pairs), "data.length_groups=3")
     run(tmp_path / "whole", *flags, recipe="tiny_writer.py")
