@@ -47,7 +47,7 @@ def error(got, want):
     return float(jnp.abs(got - want).max() / want.std())
 
 
-@pytest.mark.parametrize("norm", ["post", "pre"])
+@pytest.mark.parametrize("norm", [pytest.param("post", marks=pytest.mark.slow), "pre"])
 @pytest.mark.parametrize("positions", POSITIONS)
 def test_a_causal_net_writes_step_by_step_as_at_once(positions, norm):
     model, tokens = causal(positions=positions, norm=norm), token_ids(2, sum(STEPS))
@@ -90,7 +90,11 @@ def windowed(**changes):
     return small("longformer", lambda encoder: CausalLM(encoder, rngs=nnx.Rngs(0)), causal=True, **changes)
 
 
-@pytest.mark.parametrize("changes", [{"scan": True, "windows": (4,), "dilations": (1,)}, {"norm": "post"}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [{"scan": True, "windows": (4,), "dilations": (1,)}, pytest.param({"norm": "post"}, marks=pytest.mark.slow)],
+    ids=str,
+)
 @pytest.mark.parametrize("positions", POSITIONS[:3])
 def test_a_causal_longformer_writes_step_by_step_as_at_once(positions, changes):
     model, tokens = windowed(positions=positions, **changes), token_ids(2, 60)
@@ -164,6 +168,7 @@ def test_what_cannot_write_is_refused():
         EncoderDecoderConfig(encoder=config("transformer", width=36), decoder=config("transformer", causal=True))
 
 
+@pytest.mark.slow
 def test_both_halves_learn_from_what_is_written():
     model, tokens, ids = generator(), token_ids(2, 5), token_ids(2, 7, seed=1)
     graph, params = nnx.split(model)
@@ -183,7 +188,14 @@ def test_layers_that_share_their_weights_are_one_layer_called_again():
     np.testing.assert_allclose(shared(ids).last_hidden_state, single(ids).last_hidden_state, atol=1e-6)
 
 
-@pytest.mark.parametrize("options", [{}, {"tied": False}, {"scaled": True}, {"biased": True}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ({"tied": False}, {"scaled": True}, {"biased": True})),
+    ],
+    ids=str,
+)
 def test_the_factors_of_what_is_written_multiply_out_to_its_logits(options):
     cfg = TransformerConfig(**SIZES)
     halves = EncoderDecoderConfig(encoder=cfg, decoder=dataclasses.replace(cfg, causal=True))

@@ -58,7 +58,7 @@ def test_tokens_one_by_one_see_what_the_full_pass_sees(window, prompt):
     assert worst < 1e-13  # measured 7e-16
 
 
-@pytest.mark.parametrize("window", WINDOWS, ids=str)
+@pytest.mark.parametrize("window", [pytest.param(WINDOWS[0], marks=pytest.mark.slow), *WINDOWS[1:]], ids=str)
 def test_several_tokens_at_once_see_what_the_full_pass_sees(window):
     groups = jnp.asarray(np.sort(np.random.default_rng(1).integers(0, 3, (B, S))).astype(np.int32))
     is_global = jnp.zeros((B, S), bool).at[:, :2].set(True)

@@ -30,8 +30,13 @@ def rows(length):
     return {"input_ids": jnp.asarray(np.where(real, ids, 1)), "attention_mask": jnp.asarray(real)}
 
 
-@pytest.mark.parametrize("global_tokens", [False, True])
-@pytest.mark.parametrize("scan", [False, True])
+@pytest.mark.parametrize(
+    ("scan", "global_tokens"),
+    [
+        (False, True),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in ((False, False), (True, False), (True, True))),
+    ],
+)
 def test_a_text_within_one_window_is_answered_as_before(global_tokens, scan):
     before, given = roberta(scan=scan), rows(20)
     longer = roberta_to_longformer(before, windows=(20,), max_positions=64)
@@ -52,6 +57,7 @@ def test_a_longer_text_is_read_to_its_end():
         longer(**rows(65))
 
 
+@pytest.mark.slow
 def test_a_roberta_of_512_places_equals_itself_up_to_512_and_reads_4096():
     """In a text that repeats itself every 512 tokens, as the places do, only the ends show which repetition it is."""
     before = roberta(max_positions=514)
