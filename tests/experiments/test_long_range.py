@@ -17,6 +17,7 @@ from data.tokenizer import Tokenizer
 from errors import InputError
 from experiments.long_range import images, listops, pathfinder
 from experiments.long_range.sequences import generator
+from experiments.long_range.sweep import get_sweep
 
 ROOT = Path(__file__).resolve().parents[2]
 SHORT = listops.Settings(train=60, validation=10, test=10, depth=4, arguments=4, shortest=5, longest=40)
@@ -176,6 +177,15 @@ def test_a_picture_shows_its_curves_white_on_black():
     for point in dots[True]:
         assert picture[round(point[1] * 2), round(point[0] * 2)] == 255
     assert 0.03 < (picture > 127).mean() < 0.2
+
+
+def test_labels_are_learnt_from_the_net_of_their_own_seed_that_learnt_the_inputs():
+    inputs, after = (get_sweep(f"listops-local-{stage}").points() for stage in ("inputs", "after"))
+    for one, other in zip(inputs, after, strict=True):
+        assert f"--config.init_from={one.workdir}" in other.commands[0]
+        assert "pretrain=True" not in other.commands[0][1]
+    with pytest.raises(InputError, match="after the colon is not one of transformer, local"):
+        get_sweep("listops-lstm")
 
 
 def test_path_settings_that_find_no_place_are_refused():

@@ -1,0 +1,39 @@
+"""The tasks at sizes that two processor cores learn in an hour: each net, from nothing and after the inputs themselves.
+
+    python -m sweeps run experiments/long_range/sweep.py:listops-transformer
+    python -m sweeps run experiments/long_range/sweep.py:listops-longformer_global-inputs   # holes in the inputs, first
+    python -m sweeps run experiments/long_range/sweep.py:listops-longformer_global-after    # the labels, from there
+
+A name is TASK-NET, TASK-NET-inputs or TASK-NET-after, with the tasks and nets of configs/long_range.py that have
+reduced settings. Read are runs/data/TASK; ListOps for these lengths is made by
+
+    python -m experiments.long_range.listops --to=runs/data/listops --train=20000 --shortest=30 --longest=256 --depth=6
+"""
+
+from configs import long_range
+from errors import InputError, pick
+from sweeps import Sweep
+
+NETS = ("transformer", *long_range.WINDOWS)
+STAGES = {"": "from nothing", "inputs": "the inputs alone", "after": "from the net that learnt the inputs"}
+SEEDS = (0, 1)
+
+
+def get_sweep(name: str) -> Sweep:
+    task, _, rest = name.partition("-")
+    net, _, stage = rest.partition("-")
+    pick(long_range.REDUCED, task, key="the task after the colon")
+    pick(STAGES, stage, key="what follows the net")
+    if net not in NETS:
+        raise InputError(f"the net {net!r} after the colon is not one of {', '.join(NETS)}")
+    pretrain = stage == "inputs"
+    inputs = f"runs/long_range/{task}-{net}-inputs/points/seed={{seed}}"
+    return Sweep(
+        recipe=f"configs/long_range.py:{task},net={net},settings=reduced" + (",pretrain=True" if pretrain else ""),
+        keys={"init_from": inputs} if stage == "after" else {},
+        seeds=SEEDS,
+        splits=("validation",) if pretrain else ("validation", "test"),
+        metric="loss" if pretrain else "accuracy",
+        goal="min" if pretrain else "max",
+        directory=f"runs/long_range/{name}",
+    )
