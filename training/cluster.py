@@ -4,9 +4,13 @@ import contextlib
 import hashlib
 import json
 import os
+import platform
+import socket
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -15,6 +19,9 @@ from jax.experimental import multihost_utils
 
 from errors import InputError
 
+ROOT = Path(__file__).resolve().parents[1]
+FLOORS = ("ops", "data", "metrics", "models", "pretrained", "decoding", "tasks", "training")
+HOST_BYTES = 32  # of a host's name that are told
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
 
@@ -24,7 +31,8 @@ def join(config: Any) -> None:
     From then on only the first of them speaks on standard output.
 
     Raises:
-      InputError: nothing tells who the others are, they do not come, or they run another config or other packages.
+      InputError: nothing tells who the others are, they do not come, or they differ in devices, config,
+        packages or code.
     """
     settings = config.cluster
     if not settings.address:
@@ -44,7 +52,7 @@ def join(config: Any) -> None:
         ) from error
     if not leads():
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (until the process ends)
-    _check_alike(config)
+    _check_processes(config)
 
 
 def leads() -> bool:
@@ -69,14 +77,44 @@ def any_of_us(here: bool) -> bool:
     return bool(multihost_utils.process_allgather(np.asarray(here)).any())
 
 
-def _check_alike(config: Any) -> None:
+def check_alike(what: str, value: Any, remedy: str) -> None:
+    """Refuses to go on unless `value` (of JSON) is the same in all processes. All must ask together.
+
+    Raises:
+      InputError: naming the processes and hosts that differ from the first, and the remedy.
+    """
+    if jax.process_count() == 1:
+        return
+    digest = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()
+    host = socket.gethostname().encode()[:HOST_BYTES].ljust(HOST_BYTES, b"\0")
+    told = multihost_utils.process_allgather(np.frombuffer(digest + host, np.uint8))
+    others = np.flatnonzero((told[:, : len(digest)] != told[0, : len(digest)]).any(1))
+    if len(others):
+        hosts = (told[at, len(digest) :].tobytes().rstrip(b"\0").decode(errors="replace") for at in others[:4])
+        named = ", ".join(f"{at} (on {name})" for at, name in zip(others.tolist(), hosts, strict=False))
+        more = f" and {len(others) - 4} more" if len(others) > 4 else ""
+        raise InputError(f"cluster: the {what} of process {named}{more} differs from that of process 0: {remedy}")
+
+
+def check_data_alike(identity: Mapping[str, Any]) -> None:
+    """As `check_alike`, of a task's `identity`, which is the digest of what it trains on."""
+    check_alike("training data", dict(identity), "give every host the same files")
+
+
+def _check_processes(config: Any) -> None:
+    """What can be compared before anything is read."""
+    devices = Counter((device.process_index, device.device_kind) for device in jax.devices())
+    if len({kind for _, kind in devices}) > 1 or len(set(devices.values())) > 1:
+        each = ", ".join(f"process {at} has {count} x {kind}" for (at, kind), count in sorted(devices.items())[:4])
+        raise InputError(f"cluster: each process should have as many devices of one kind: {each}")
     values = {key: value for key, value in config.to_dict().items() if key != "cluster"}
-    versions = {name: metadata.version(name) for name in PACKAGES}
-    for what, value in (("config", values), ("package versions", versions)):
-        digest = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()
-        everyone = multihost_utils.process_allgather(np.frombuffer(digest, np.uint32))
-        others = np.flatnonzero((everyone != everyone[0]).any(1)).tolist()
-        if others:
-            raise InputError(
-                f"cluster: the {what} of process {others[0]} differs from that of process 0; make them the same"
-            )
+    check_alike("config", values, "start all of them with the same command")
+    versions = {name: metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()}
+    check_alike("package versions", versions, "install the same requirements.txt on every host")
+    check_alike("code", _source_digests(), "check out the same commit on every host")
+
+
+def _source_digests() -> dict[str, str]:
+    """Of every Python file beside train.py and in the folders there, whether git knows them or not."""
+    files = [*ROOT.glob("*.py"), *(path for floor in FLOORS for path in (ROOT / floor).glob("*.py"))]
+    return {str(path.relative_to(ROOT)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -15,7 +15,7 @@ from errors import InputError
 from tasks.task import Batch, Task
 from training.checkpoint import Checkpoints, check_disk_space
 from training.clock import Clock
-from training.cluster import leader_first, leads
+from training.cluster import check_data_alike, leader_first, leads
 from training.diagnosis import stopping_sentence
 from training.evaluation import Evaluation
 from training.guard import make_watch
@@ -110,6 +110,7 @@ def batch_shapes(run: Run) -> dict[str, jax.ShapeDtypeStruct]:
     train, sharding = run.config.train, NamedSharding(run.mesh, P(None, mesh_axes.BATCH))
     with leader_first("training data"):
         first = device_part(run.task, run.task.train_batch(0))
+    check_data_alike(run.task.identity)
     split = train.accumulation, train.batch_size // train.accumulation
     return {
         name: jax.ShapeDtypeStruct((*split, *array.shape[1:]), array.dtype, sharding=sharding)

@@ -52,7 +52,9 @@ def finish_training(run: Run, params: dict[str, jax.Array], scores: dict[str, fl
 
 def plan(run: Run) -> None:
     """Prints what training would need, and writes plan.json."""
-    found = forecast.forecast(run)
+    found = forecast.forecast(run)  # which refuses processes that differ
+    if jax.process_count() > 1:
+        print(f"{jax.process_count()} processes have the same config, packages, code, devices and training data")
     print("\n".join(["", f"plan of {run.directory}", *forecast.told(found, run.config, run.config.train.steps)]))
     write_json(run.directory / "plan.json", forecast.as_values(found))
 

@@ -2,17 +2,23 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
 
+from errors import InputError
 from tests.training.conftest import ROOT, read_lines
 from tests.training.test_checkpoint import flip_a_bit_of_data
+from training import cluster
 from training.restore import stored_steps
 
 MESHES = {
@@ -153,11 +159,11 @@ def test_processes_that_run_different_configs_are_refused(tmp_path, arguments):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    cluster = [f"--config.cluster.address=localhost:{port}", "--config.cluster.processes=2"]
+    flags = [f"--config.cluster.address=localhost:{port}", "--config.cluster.processes=2"]
     environment = os.environ | {"JAX_PLATFORMS": "cpu"}
     started = [
         subprocess.Popen(
-            [sys.executable, *argv, *cluster, f"--config.cluster.process={number}"],
+            [sys.executable, *argv, *flags, f"--config.cluster.process={number}"],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,
@@ -168,5 +174,45 @@ def test_processes_that_run_different_configs_are_refused(tmp_path, arguments):
     ]
     statuses, said = ended(started)
     assert 0 not in statuses
-    assert "the config of process 1 differs from that of process 0" in said[0][1]
+    assert re.search(r"the config of process 1 \(on \S+\) differs from that of process 0: start all", said[0][1])
     assert not (tmp_path / "run").exists()
+
+
+def test_a_plan_of_two_processes_says_that_they_are_alike(tmp_path, arguments):
+    """What a person runs on a cluster before anything else."""
+    (told, _), _ = finish(arguments(tmp_path / "run", "mode=plan"), processes=2)
+    assert "2 processes have the same config, packages, code, devices and training data" in told
+    assert "each device" in told
+
+
+def test_what_differs_is_told_with_its_hosts(monkeypatch):
+    def gathered(mine):
+        others = np.stack([mine, mine, mine])
+        others[1:, 0] ^= 1
+        others[2, 32:37] = np.frombuffer(b"tpu-7", np.uint8)
+        others[2, 37:] = 0
+        return others
+
+    monkeypatch.setattr(jax, "process_count", lambda: 3)
+    monkeypatch.setattr(cluster.multihost_utils, "process_allgather", gathered)
+    told = r"the code of process 1 \(on .+\), 2 \(on tpu-7\) differs from that of process 0: check out the same commit"
+    with pytest.raises(InputError, match=told):
+        cluster.check_alike("code", {"train.py": "ab"}, "check out the same commit")
+
+
+def test_uneven_devices_are_refused(monkeypatch):
+    @dataclass(frozen=True)
+    class Chip:
+        process_index: int
+        device_kind: str
+
+    for chips in ([Chip(0, "TPU v5e")] * 4 + [Chip(1, "TPU v5e")] * 3, [Chip(0, "TPU v5e"), Chip(1, "TPU v4")]):
+        monkeypatch.setattr(jax, "devices", lambda chips=chips: chips)
+        with pytest.raises(InputError, match=r"as many devices of one kind: process 0 has \d x TPU v5e, process 1"):
+            cluster._check_processes(None)
+
+
+def test_code_is_every_python_file_of_the_floors():
+    digests = cluster._source_digests()
+    assert {"train.py", "skeleton.py", "training/cluster.py", "ops/attention.py"} <= digests.keys()
+    assert not any(name.startswith(("tests", "experiments", "configs")) for name in digests)
