@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,20 @@ def test_a_recipe_loads_and_builds(recipe):
     assert nnx.state(nnx.eval_shape(lambda: build(nnx.Rngs(0))))
     assert config.data.length <= config.model.max_positions
     assert config.optimizer.warmup_steps < config.train.steps
+
+
+def test_every_recipe_that_a_page_names_loads():
+    named = re.compile(r"--config=(configs/\w+\.py(?::[\w=,.]+)?)")
+    pages = [page for page in ROOT.rglob("*.md") if not {"runs", "venv", ".venv"} & set(page.relative_to(ROOT).parts)]
+    found = {
+        (page, recipe.rstrip(".,")) for page in pages for recipe in named.findall(page.read_text(encoding="utf-8"))
+    }
+    assert len(found) > 20
+    for page, recipe in sorted(found):
+        try:
+            parse(f"--config={recipe}")
+        except InputError as error:
+            pytest.fail(f"{page}: {recipe}: {error}")
 
 
 def test_every_key_is_read_by_some_code():
