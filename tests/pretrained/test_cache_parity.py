@@ -23,7 +23,7 @@ def error(ours, theirs, real=None):
     return np.abs(ours - theirs).max() / theirs.std()
 
 
-@pytest.mark.parametrize("scan", [False, True])
+@pytest.mark.parametrize("scan", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("family", ["t5", "t5-1.1", "bart", "led"])
 def test_what_an_encoder_decoder_writes_has_their_logits(family, scan, tmp_path):
     theirs = published(family, "ForConditionalGeneration")

@@ -37,7 +37,7 @@ def given(length, written=6):
     return {name: jnp.asarray(value) for name, value in inputs.items()}
 
 
-@pytest.mark.parametrize("global_tokens", [False, True])
+@pytest.mark.parametrize("global_tokens", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_text_within_one_window_is_answered_as_before(global_tokens):
     before, inputs = bart(), given(20)
     longer = bart_to_led(before, windows=(20,), max_positions=64)
