@@ -103,6 +103,7 @@ def test_a_person_is_answered_line_by_line(trained, tmp_path, run, capsys, monke
     assert "3 replies, median" in told.err
 
 
+@pytest.mark.slow
 def test_a_longformer_reads_whole_documents_on_several_devices(tmp_path, asked, arguments):
     overrides = ("model.name=longformer", "model.max_global_tokens=9", "data.global_tokens=question")
     argv = arguments(tmp_path / "run", *overrides, "train.steps=2", "optimizer.warmup_steps=1", recipe="tiny_reader.py")

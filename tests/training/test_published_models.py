@@ -98,7 +98,11 @@ DISTIL = ("model.name=transformer", "model.norm_epsilon=1e-12")
 
 @pytest.mark.parametrize(
     ("family", "settings"),
-    [pytest.param("albert", ALBERT, marks=pytest.mark.slow), ("modernbert", MODERN), ("distilbert", DISTIL)],
+    [
+        pytest.param("albert", ALBERT, marks=pytest.mark.slow),
+        pytest.param("modernbert", MODERN, marks=pytest.mark.slow),
+        ("distilbert", DISTIL),
+    ],
 )
 def test_the_net_of_a_published_model_is_taken_from_it_whole(family, settings, tmp_path, run, capsys):
     run(tmp_path / "first", *STEPS, *settings)
