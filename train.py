@@ -110,6 +110,7 @@ if __name__ == "__main__":
         told = told_in_one_sentence(error)
         if told is None and jax.process_count() == 1:
             raise
-        print(f"train.py: {' '.join(told.split())}" if told else traceback.format_exc(), file=sys.stderr, flush=True)
-        # A normal exit waits for other processes, and on a full disk its writers each add a traceback to that sentence.
+        ours, sys.stderr = sys.stderr, open(os.devnull, "w")  # noqa: SIM115  (on a full disk each writer has a traceback)
+        print(f"train.py: {' '.join(told.split())}" if told else traceback.format_exc(), file=ours, flush=True)
+        # A normal exit would wait for other processes, and for those writers.
         (os._exit if "disk is full" in (told or "") or jax.process_count() > 1 else sys.exit)(2 if told else 1)
