@@ -159,6 +159,7 @@ def agrees(shape, implementation, **data):
     assert error < 1e-13  # measured 6e-15
 
 
+@pytest.mark.slow
 @settings(max_examples=4, deadline=None, database=None, derandomize=True, phases=NO_SHRINKING)
 @given(shapes(), st.sampled_from(RUNNING_HERE), st.fixed_dictionaries(ANY_DATA))
 def test_values_and_gradients_agree_with_the_dense_oracle_for_any_options(shape, implementation, data):

@@ -66,6 +66,7 @@ def test_a_score_of_weights_from_elsewhere_lies_beside_its_config_and_commit(tra
     assert "--config.mode=evaluate" in start["command"]
 
 
+@pytest.mark.slow
 def test_other_weights_scored_in_the_same_directory_bring_their_own_tokenizer(trained, tmp_path, run):
     workdir, _ = trained
     other = tmp_path / "other"
@@ -181,6 +182,7 @@ def test_transformers_reads_what_was_exported_and_answers_the_same(trained):
     assert error < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parity
 def test_transformers_writes_with_an_exported_language_model_as_it_does_here(tmp_path, run, corpus):
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
@@ -227,7 +229,7 @@ def published(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("family", [pytest.param("bart", marks=pytest.mark.slow), "led", "t5"])
+@pytest.mark.parametrize("family", ["t5", *(pytest.param(name, marks=pytest.mark.slow) for name in ("bart", "led"))])
 def test_a_published_encoder_decoder_is_trained_on_written_with_and_given_back(
     family, published, corpus, tmp_path, run, capsys
 ):

@@ -96,6 +96,7 @@ def scanned(tmp_path_factory, run):
     return workdir
 
 
+@pytest.mark.slow
 def test_a_run_has_the_same_lines_scanned_or_not(scanned, tmp_path, run):
     run(tmp_path / "plain", *DEEP)
     one, other = (read_lines(workdir / "metrics.jsonl") for workdir in (scanned, tmp_path / "plain"))
@@ -110,7 +111,8 @@ def test_a_run_has_the_same_lines_scanned_or_not(scanned, tmp_path, run):
     assert max(errors) < 2e-5  # seen 1e-6
 
 
-@pytest.mark.parametrize("scan", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("scan", [False, True])
 def test_scanned_weights_start_a_run_of_either_form(scan, scanned, tmp_path, run, capfd):
     run(
         tmp_path / "next",
@@ -125,12 +127,14 @@ def test_scanned_weights_start_a_run_of_either_form(scan, scanned, tmp_path, run
     assert first < read_lines(scanned / "metrics.jsonl")[0]["loss"] - 0.1
 
 
+@pytest.mark.slow
 def test_a_fault_in_a_scanned_layer_is_told_by_its_number(tmp_path, run):
     hot = ("optimizer.learning_rate=1e38", "optimizer.clip_norm=0.0", "train.max_skipped=3", "train.steps=30")
     with pytest.raises(FloatingPointError, match=r"in the output of encoder.layers.0.attention\."):
         run(tmp_path / "run", "model.depth=3", "model.scan=True", *hot)
 
 
+@pytest.mark.slow
 def test_the_commands_told_at_the_end_keep_the_sizes_of_the_model(tmp_path, run, capfd):
     run(tmp_path / "run", "model.depth=2", "train.steps=1", "optimizer.warmup_steps=0")
     told = capfd.readouterr().out

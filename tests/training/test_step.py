@@ -29,7 +29,9 @@ def learning_parts(trainer):
     return bits((trainer.state.params, trainer.state.opt_state, trainer.state.ema, trainer.state.guard["mean_loss"]))
 
 
-@pytest.mark.parametrize("name", ["adamw", "adafactor", "lion", "muon"])
+@pytest.mark.parametrize(
+    "name", ["adamw", *(pytest.param(n, marks=pytest.mark.slow) for n in ("adafactor", "lion")), "muon"]
+)
 def test_a_few_steps_learn(name):
     trainer = Trainer(name=name, ema=0.8)
     steps = [batch_of(n) for n in range(4)]

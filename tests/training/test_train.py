@@ -102,6 +102,7 @@ def test_eight_devices_train_like_one(tmp_path, arguments):
     assert error < 1e-4
 
 
+@pytest.mark.slow
 def test_a_pre_norm_rotary_transformer_in_bfloat16_trains_too(tmp_path, run):
     overrides = ("model.name=transformer", "model.norm=pre", "model.positions=rotary", "model.activation=geglu")
     run(
@@ -176,6 +177,7 @@ def test_refuses_with_a_sentence_that_names_the_key(overrides, message, tmp_path
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_older_than_a_key_goes_on_with_its_default(tmp_path, run):
     run(tmp_path / "run", *ONE_STEP)
     path = tmp_path / "run" / "config.json"
@@ -195,6 +197,7 @@ def test_refuses_a_directory_that_holds_another_run(tmp_path, run):
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_run_without_a_checkpoint_makes_way_for_a_corrected_config(tmp_path, run):
     with pytest.raises(InputError, match="nowhere"):
         run(tmp_path / "run", *ONE_STEP, "data.validation=nowhere", "tokenizer.vocab_size=300")
