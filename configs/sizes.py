@@ -19,11 +19,13 @@ SIZES = {
 
 
 def growing_windows(depth: int, top: int) -> tuple[int, ...]:
-    """Widths that double from `top` / 16 in the bottom layers to `top` in the top ones, an equal share of layers each.
+    """Widths that double from the bottom layers to `top` in the top ones, an equal share of layers each.
 
-    So do the language models of Beltagy et al. 2020, section 4.1: low layers gather what is near, high ones the rest.
+    There are five widths, from `top` / 16, or as many as there are layers. So do the language models of Beltagy et al.
+    2020, section 4.1: low layers gather what is near, high ones the rest.
     """
-    return tuple(max(1, top >> (4 - 5 * layer // depth)) for layer in range(depth))
+    widths = min(5, depth)
+    return tuple(max(1, top >> (widths - 1 - widths * layer // depth)) for layer in range(depth))
 
 
 def alternating_windows(depth: int, width: int) -> tuple[int, ...]:

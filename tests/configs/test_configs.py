@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 import mesh_axes
 from configs import command_line, defaults, glue, long_range
 from configs.argument import parse_argument
+from configs.sizes import growing_windows
 from errors import InputError
 from models import HEADS, MODELS
 from models.build import OF_DECODER, builder
@@ -187,5 +188,7 @@ def test_the_argument_casts_to_the_types_of_its_defaults():
 def test_windows_may_grow_from_the_bottom_layer_to_the_top():
     config = parse("--config=configs/pretrain.py:base,windows=growing")
     assert config.model.windows == (16, 16, 16, 32, 32, 64, 64, 64, 128, 128, 256, 256)
+    assert growing_windows(4, 64) == (8, 16, 32, 64)
+    assert growing_windows(1, 64) == (64,)
     with pytest.raises(InputError, match="windows='wide' of the config argument is neither even nor growing"):
         parse("--config=configs/pretrain.py:base,windows=wide")
