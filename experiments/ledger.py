@@ -40,7 +40,8 @@ def recheck(name: str, *, seeds: str, tolerance: float, root: Path = ROOT) -> in
     except ValueError as error:
         raise InputError(f"--seeds={seeds} should be numbers with commas between, as in 0,1") from error
     hours = record.wall_seconds / 3600 / len(record.seeds)
-    print(f"{name}: {len(chosen or record.seeds)} seeds of {hours:.2f} hours each, as recorded on {record.device.cpu}")
+    told = ", ".join(map(str, chosen or record.seeds))
+    print(f"{name}: seeds {told}; training took {hours:.2f} hours each on {record.device.cpu}", flush=True)
     held = True
     for again in measured_again(record, seeds=chosen, tolerance=tolerance, root=root):
         print(again, flush=True)

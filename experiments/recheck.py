@@ -45,20 +45,26 @@ def find(records: Sequence[Record], name: str) -> Record:
 
 
 def measured_again(
-    record: Record, *, seeds: Sequence[int] = (), tolerance: float = 0.01, root: Path = ROOT, program: str = "train.py"
+    record: Record, *, seeds: Sequence[int] = (), tolerance: float = 0.01, root: Path = ROOT
 ) -> Iterator[Again]:
     """Trains and evaluates each seed (`()`: all that are recorded) in a folder of its own that is then removed.
 
     Raises:
-      InputError: a seed is not recorded, or a command fails; its last line is told.
+      InputError: a seed is not recorded, the command starts from another run's weights, or it fails; its last line is
+        told.
     """
     recorded = dict(zip(record.seeds, record.values, strict=True))
     if unknown := [seed for seed in seeds if seed not in recorded]:
         raise InputError(f"seed {unknown[0]} is not recorded; the record has {', '.join(map(str, recorded))}")
-    words = _without_ours(shlex.split(record.command)[2:])
+    words = shlex.split(record.command)[2:]
+    if any(word.startswith("--config.init_from=") for word in words):
+        raise InputError(
+            "its command starts from another run's weights (init_from); only what starts from nothing is run"
+        )
+    words = _without_ours(words)
     for seed in seeds or recorded:
         with tempfile.TemporaryDirectory() as directory:
-            each = [sys.executable, program, *words, f"--config.workdir={directory}/run", f"--config.seed={seed}"]
+            each = [sys.executable, "train.py", *words, f"--config.workdir={directory}/run", f"--config.seed={seed}"]
             _run(each, root)
             _run([*each, "--config.mode=evaluate", f"--config.evaluation.split={record.split}"], root)
             result = json.loads((Path(directory) / "run" / f"result_{record.split}.json").read_text(encoding="utf-8"))

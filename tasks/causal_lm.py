@@ -7,7 +7,6 @@ from functools import cache, cached_property
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -21,11 +20,12 @@ from metrics import perplexity
 from ops.losses import chunked_sums, correct_sums, cross_entropy_sums
 from tasks.decoding_settings import decoding_settings
 from tasks.examples import ExampleTask
-from tasks.inputs import check_global_tokens
+from tasks.inputs import check_global_tokens, first_token_global
 from tasks.task import Answer, Batch, Totals
 from tasks.texts import read_split
 
 SUMS = ("characters", "words")
+SEEN = ("input_ids", "segment_ids", "global_attention_mask")  # what the net takes of a batch
 
 
 class CausalLM(ExampleTask):
@@ -65,7 +65,7 @@ class CausalLM(ExampleTask):
     @property
     def columns(self) -> tuple[str, ...]:
         seen = () if self.config.data.cross_documents else ("segment_ids",)
-        own = ("input_ids", "prompt_mask", "index")  # the last two of prompts alone
+        own = ("input_ids", "global_attention_mask", "prompt_mask", "index")  # the last two of prompts alone
         return (*own, *seen, "labels", "label_weights", *(f"label_{name}" for name in SUMS))
 
     @property
@@ -84,13 +84,14 @@ class CausalLM(ExampleTask):
         return self.training_source.cut(example, rng) if "tokens" in example else example
 
     def collate(self, rows, longest: int | None = None) -> Batch:
-        return stack(rows)
+        batch = stack(rows)
+        if self._first_is_global:  # each token sees it; it sees itself alone
+            batch["global_attention_mask"] = first_token_global(np.ones_like(batch["input_ids"]))
+        return batch
 
     def loss(self, model: nnx.Module, batch: Mapping[str, jax.Array], *, rngs: nnx.Rngs | None) -> Totals:
         labels, weights = batch["labels"], batch["label_weights"]
-        inputs = {name: batch[name] for name in ("input_ids", "segment_ids") if name in batch}
-        if self._first_is_global:  # each token sees it; it sees itself alone
-            inputs["global_attention_mask"] = jnp.zeros_like(batch["input_ids"]).at[:, 0].set(1)
+        inputs = {name: batch[name] for name in SEEN if name in batch}
         if chunk := self.config.train.loss_chunk:
             loss, weight, correct = chunked_sums(
                 tuple(model.factors(**inputs, rngs=rngs)), labels, weights, chunk=chunk

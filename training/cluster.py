@@ -8,7 +8,7 @@ import platform
 import socket
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -83,8 +83,6 @@ def check_alike(what: str, value: Any, remedy: str) -> None:
     Raises:
       InputError: naming the processes and hosts that differ from the first, and the remedy.
     """
-    if jax.process_count() == 1:
-        return
     digest = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()
     host = socket.gethostname().encode()[:HOST_BYTES].ljust(HOST_BYTES, b"\0")
     told = multihost_utils.process_allgather(np.frombuffer(digest + host, np.uint8))
@@ -96,9 +94,10 @@ def check_alike(what: str, value: Any, remedy: str) -> None:
         raise InputError(f"cluster: the {what} of process {named}{more} differs from that of process 0: {remedy}")
 
 
-def check_data_alike(identity: Mapping[str, Any]) -> None:
-    """As `check_alike`, of a task's `identity`, which is the digest of what it trains on."""
-    check_alike("training data", dict(identity), "give every host the same files")
+def check_data_alike(task: Any) -> None:
+    """As `check_alike`, of the `identity` of a task: the digest of what it trains on, which takes time to tell."""
+    if jax.process_count() > 1:
+        check_alike("training data", dict(task.identity), "give every host the same files")
 
 
 def _check_processes(config: Any) -> None:
@@ -115,6 +114,6 @@ def _check_processes(config: Any) -> None:
 
 
 def _source_digests() -> dict[str, str]:
-    """Of every Python file beside train.py and in the folders there, whether git knows them or not."""
+    """Of every Python file that a run may import, whether git knows it or not; the config is compared by its values."""
     files = [*ROOT.glob("*.py"), *(path for floor in FLOORS for path in (ROOT / floor).glob("*.py"))]
     return {str(path.relative_to(ROOT)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 
 from errors import InputError
 from training.chips import chip
+from training.cluster import check_data_alike
 from training.guard import make_watch
 from training.loop import batch_shapes, starter
 from training.mesh import batch_ways
@@ -85,6 +86,7 @@ def forecast(run: Run) -> Forecast:
     )
     state = laid_out(jax.eval_shape(starter(run, optimizer), jax.random.key(0), {}), mesh)
     batch = batch_shapes(run)
+    check_data_alike(run.task)
     began = time.monotonic()
     compiled = step.lower(state, batch).compile()
     took = time.monotonic() - began

@@ -45,6 +45,7 @@ def train(run: Run) -> tuple[TrainState, dict[str, float]]:
         run.task, run.skeleton, optimizer, mesh=run.mesh, log_every=config.log.every, watch=make_watch(config)
     )
     start_state = starter(run, optimizer)
+    check_data_alike(run.task)
     state_like = jax.eval_shape(start_state, jax.random.key(config.seed), {})
     check_disk_space(run.directory, state_like, checkpoints=config.checkpoint.keep + 2)
     begun = restore(run, state_like) or _start(run, start_state)
@@ -110,7 +111,6 @@ def batch_shapes(run: Run) -> dict[str, jax.ShapeDtypeStruct]:
     train, sharding = run.config.train, NamedSharding(run.mesh, P(None, mesh_axes.BATCH))
     with leader_first("training data"):
         first = device_part(run.task, run.task.train_batch(0))
-    check_data_alike(run.task.identity)
     split = train.accumulation, train.batch_size // train.accumulation
     return {
         name: jax.ShapeDtypeStruct((*split, *array.shape[1:]), array.dtype, sharding=sharding)

@@ -1,14 +1,13 @@
 """CIFAR-10 in grey, pixel by pixel: 1,024 words from 256 (Tay et al. 2020, section 2.2).
 
-    python -m experiments.long_range.images --from=cifar10_jpg --to=runs/data/image
-    python -m experiments.long_range.images --from=tfds --to=runs/data/image      # downloads CIFAR-10 by TFDS
+    python -m experiments.long_range.images --source=cifar10_jpg --out=runs/data
+    python -m experiments.long_range.images --source=tfds --out=runs/data       # CIFAR-10 by TFDS
 
 A directory should hold {train,test}.tar.xz with images of 32 x 32 in a folder for each class. Every tenth training
 image of each class is for validation. Brightness is that of ITU-R 601 (0.299, 0.587, 0.114). Written are
-{train,validation,test}.jsonl and tokenizer.json.
+image/{train,validation,test}.jsonl and image/tokenizer.json.
 """
 
-import argparse
 import io
 import sys
 import tarfile
@@ -18,14 +17,17 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from data.tfds import read_tfds
 from errors import InputError
-from experiments.long_range.sequences import GREYS, Sequence, of_pixels, told, write_sequences, write_vocabulary
+from experiments.finetuning.prepare import Example, Summary
+from experiments.long_range.sequences import GREYS, of_pixels, write_task
+from experiments.preparing import command
 
 HELD_OUT = 10  # one in so many training images of each class is for validation
 SIDE = 32  # pixels
 
 
-def from_archive(path: Path) -> Iterator[Sequence]:
+def from_archive(path: Path) -> Iterator[Example]:
     """The images of a .tar archive in the order of their names.
 
     Raises:
@@ -35,7 +37,7 @@ def from_archive(path: Path) -> Iterator[Sequence]:
         with tarfile.open(path) as archive:
             found = {file.name: archive.extractfile(file).read() for file in archive if file.isfile()}
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; --from should hold train.tar.xz and test.tar.xz") from error
+        raise InputError(f"{path}: no such file; --source should hold train.tar.xz and test.tar.xz") from error
     except (OSError, EOFError, tarfile.TarError) as error:
         raise InputError(f"{path}: the archive is cut short or damaged ({error}); fetch it again") from error
     for name in sorted(found):
@@ -50,16 +52,14 @@ def from_archive(path: Path) -> Iterator[Sequence]:
         yield of_pixels(grey, folder)
 
 
-def from_tfds(split: str) -> Iterator[Sequence]:
-    import tensorflow_datasets as tfds
-
-    source, info = tfds.data_source("cifar10", split=split), tfds.builder("cifar10").info
-    names = info.features["label"].names
-    for example in source:
-        yield of_pixels(np.asarray(Image.fromarray(example["image"]).convert("L")), names[example["label"]])
+def from_tfds(split: str) -> Iterator[Example]:
+    """CIFAR-10 of TFDS, downloaded where it is not yet; labels are its numbers."""
+    for record in read_tfds("cifar10", split=split, fields=("image", "label"), prepare=True):
+        grey = np.asarray(Image.fromarray(record.values["image"]).convert("L"))
+        yield of_pixels(grey, str(record.values["label"]))
 
 
-def held_out(sequences: Iterator[Sequence], *, wanted: bool) -> Iterator[Sequence]:
+def held_out(sequences: Iterator[Example], *, wanted: bool) -> Iterator[Example]:
     """Every tenth of each class if `wanted`, else the others."""
     counts: dict[str, int] = {}
     for each in sequences:
@@ -69,34 +69,18 @@ def held_out(sequences: Iterator[Sequence], *, wanted: bool) -> Iterator[Sequenc
             yield each
 
 
-def write(source: str, directory: Path) -> Iterator[str]:
-    """Writes all files; yields a line on each split as it is done."""
+def prepare(source: Path, out: Path) -> list[Summary]:
+    """Writes `out`/image."""
 
-    def read(split: str) -> Iterator[Sequence]:
-        return from_tfds(split) if source == "tfds" else from_archive(Path(source) / f"{split}.tar.xz")
+    def read(split: str) -> Iterator[Example]:
+        return from_tfds(split) if source == Path("tfds") else from_archive(source / f"{split}.tar.xz")
 
-    write_vocabulary(GREYS, directory)
-    for split, sequences in (
-        ("train", held_out(read("train"), wanted=False)),
-        ("validation", held_out(read("train"), wanted=True)),
-        ("test", read("test")),
-    ):
-        path = directory / f"{split}.jsonl"
-        yield told(path, write_sequences(path, sequences))
+    splits = {"train": held_out(read("train"), wanted=False), "validation": held_out(read("train"), wanted=True)}
+    return write_task(out / "image", GREYS, splits | {"test": read("test")})
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--from", dest="source", required=True, help="directory of the archives, or tfds")
-    parser.add_argument("--to", type=Path, required=True, help="directory to write")
-    given = parser.parse_args(arguments)
-    try:
-        for line in write(given.source, given.to):
-            print(line, flush=True)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return command(prepare, description=__doc__.splitlines()[0], arguments=arguments)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ with at most 10 arguments. `[MAX 4 3 [MIN 2 3 ] 1 0 ]` is 4. Written are {train,
 tokenizer.json. The same arguments give the same bytes in every process, and no expression comes twice.
 """
 
-import argparse
 import random
 import statistics
 import sys
@@ -16,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from errors import InputError
-from experiments.long_range.sequences import SPLITS, Sequence, generator, told, write_sequences, write_vocabulary
+from experiments.finetuning.prepare import Example, Summary
+from experiments.long_range.sequences import SPLITS, command, generator, write_task
 
 OPERATORS: dict[str, Callable[[list[int]], int]] = {
     "[MAX": max,
@@ -67,7 +67,7 @@ class _TooLongError(Exception):
     """An expression has grown past what was asked for."""
 
 
-def expressions(settings: Settings, split: str) -> Iterator[Sequence]:
+def expressions(settings: Settings, split: str) -> Iterator[Example]:
     """Random expressions without end; each call begins with the same one."""
     random = generator(settings.seed, "listops", split)
     while True:
@@ -77,7 +77,7 @@ def expressions(settings: Settings, split: str) -> Iterator[Sequence]:
         except _TooLongError:
             continue
         if len(tokens) > settings.shortest:
-            yield Sequence(" ".join(tokens), str(value))
+            yield Example(" ".join(tokens), str(value))
 
 
 def _grow(random: random.Random, settings: Settings, tokens: list[str], *, depth: int) -> int:
@@ -129,16 +129,13 @@ def evaluated(text: str) -> int:
     return result
 
 
-def write(settings: Settings, directory: Path) -> Iterator[str]:
-    """Writes all files; yields a line on each split as it is done."""
-    write_vocabulary(WORDS, directory)
+def write(settings: Settings, directory: Path) -> list[Summary]:
     seen: set[str] = set()
-    for split in SPLITS:
-        path = directory / f"{split}.jsonl"
-        yield told(path, write_sequences(path, _new(expressions(settings, split), seen, getattr(settings, split))))
+    splits = {split: _new(expressions(settings, split), seen, getattr(settings, split)) for split in SPLITS}
+    return write_task(directory, WORDS, splits)
 
 
-def _new(sequences: Iterator[Sequence], seen: set[str], count: int) -> Iterator[Sequence]:
+def _new(sequences: Iterator[Example], seen: set[str], count: int) -> Iterator[Example]:
     """The first `count` whose texts are not in `seen`, where they are then put.
 
     Raises:
@@ -160,19 +157,7 @@ def _new(sequences: Iterator[Sequence], seen: set[str], count: int) -> Iterator[
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--to", type=Path, required=True, help="directory to write")
-    for name, field in Settings.__dataclass_fields__.items():
-        parser.add_argument(f"--{name}", type=int, default=field.default, help=f"default {field.default:,}")
-    given = vars(parser.parse_args(arguments))
-    try:
-        directory = given.pop("to")
-        for line in write(Settings(**given), directory):
-            print(line, flush=True)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return command(Settings, write, description=__doc__.splitlines()[0], arguments=arguments)
 
 
 if __name__ == "__main__":

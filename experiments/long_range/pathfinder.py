@@ -9,11 +9,9 @@ curve (connected), or at one end of each (apart). Every length is in units of a 
 {train,validation,test}.jsonl, brightness pixel by pixel, and tokenizer.json.
 """
 
-import argparse
 import math
 import random
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -24,16 +22,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from errors import InputError
-from experiments.long_range.sequences import (
-    GREYS,
-    SPLITS,
-    Sequence,
-    generator,
-    of_pixels,
-    told,
-    write_sequences,
-    write_vocabulary,
-)
+from experiments.finetuning.prepare import Example, Summary
+from experiments.long_range.sequences import GREYS, SPLITS, command, generator, of_pixels, write_task
 
 DASH, GAP = 1.6, 0.9  # length of a dash and of the hole after it
 BEND = 0.5  # largest change of direction from dash to dash, radians
@@ -82,7 +72,7 @@ class Settings:
             raise InputError(f"dashes={self.dashes} should be 3 to 16: more find no place beside each other")
 
 
-def picture(settings: Settings, split: str, number: int) -> Sequence:
+def picture(settings: Settings, split: str, number: int) -> Example:
     """That picture of the split, whichever others are drawn."""
     random = generator(settings.seed, "pathfinder", split, str(number))
     connected = random.random() < 0.5
@@ -94,7 +84,7 @@ def placed(random: random.Random, dashes: int, distractors: int) -> tuple[list[C
     """Curves, the two of `dashes` first and then short ones, a third as long; and the dots of either answer.
 
     A picture is kept only if its dots would be about as far from each other with either answer: otherwise their
-    distance alone would tell three quarters of the answers.
+    distance alone would tell 72 % of the answers.
     """
     lengths = (dashes, dashes, *[max(2, dashes // 3)] * distractors)
     while True:
@@ -176,29 +166,18 @@ def drawn(curves: list[Curve], dots: Dots, side: int) -> np.ndarray:
     return np.asarray(picture.resize((side, side), Image.Resampling.BOX))
 
 
-def write(settings: Settings, directory: Path) -> Iterator[str]:
-    """Writes all files, on all cores; yields a line on each split as it is done."""
-    write_vocabulary(GREYS, directory)
+def write(settings: Settings, directory: Path) -> list[Summary]:
+    """Drawn on all cores."""
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        for split in SPLITS:
-            path, numbers = directory / f"{split}.jsonl", range(getattr(settings, split))
-            yield told(path, write_sequences(path, pool.map(partial(picture, settings, split), numbers, chunksize=64)))
+        drawn = {
+            split: pool.map(partial(picture, settings, split), range(getattr(settings, split)), chunksize=64)
+            for split in SPLITS
+        }
+        return write_task(directory, GREYS, drawn)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--to", type=Path, required=True, help="directory to write")
-    for name, field in Settings.__dataclass_fields__.items():
-        parser.add_argument(f"--{name}", type=int, default=field.default, help=f"default {field.default:,}")
-    given = vars(parser.parse_args(arguments))
-    try:
-        directory = given.pop("to")
-        for line in write(Settings(**given), directory):
-            print(line, flush=True)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return command(Settings, write, description=__doc__.splitlines()[0], arguments=arguments)
 
 
 if __name__ == "__main__":

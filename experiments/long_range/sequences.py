@@ -1,10 +1,12 @@
 """What the makers of this study's data share: sequences of words from a small closed vocabulary, as files."""
 
-import json
+import argparse
+import dataclasses
 import random
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import tokenizers
@@ -12,16 +14,11 @@ from tokenizers import models, pre_tokenizers
 
 from data.tokenizer import Tokenizer
 from data.tokenizer_training import BERT_SPECIALS
-from whole_files import write_bytes
+from errors import InputError
+from experiments.finetuning.prepare import Example, Summary, with_shared, write_splits
 
 SPLITS = ("train", "validation", "test")
-
-
-class Sequence(NamedTuple):
-    """`text` is words with blanks between them."""
-
-    text: str
-    label: str
+GREYS = tuple(f"{grey:02x}" for grey in range(256))
 
 
 def generator(seed: int, *names: str) -> random.Random:
@@ -29,8 +26,13 @@ def generator(seed: int, *names: str) -> random.Random:
     return random.Random("/".join((str(seed), *names)))
 
 
-def write_vocabulary(words: Iterable[str], directory: Path) -> Path:
-    """A tokenizer whose ids are BERT's special tokens, then `words` in sorted order.
+def of_pixels(grey: np.ndarray, label: str) -> Example:
+    """Brightness, uint8 [height, width], row by row from the top, each as two hexadecimal digits."""
+    return Example(grey.tobytes().hex(" "), label)
+
+
+def write_task(directory: Path, words: Iterable[str], splits: dict[str, Iterable[Example]]) -> list[Summary]:
+    """{train,validation,test}.jsonl, and a tokenizer whose ids are BERT's special tokens, then `words` in sorted order.
 
     LRA's own ids follow Python's hash order, so that no checkpoint of it can be read by another process (see README).
     """
@@ -39,32 +41,23 @@ def write_vocabulary(words: Iterable[str], directory: Path) -> Path:
     made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     made.add_special_tokens(list(BERT_SPECIALS))
     directory.mkdir(parents=True, exist_ok=True)
-    return Tokenizer(made).save(directory)
+    Tokenizer(made).save(directory)
+    return list(with_shared(write_splits(directory, splits)))
 
 
-GREYS = tuple(f"{grey:02x}" for grey in range(256))
-
-
-def of_pixels(grey: np.ndarray, label: str) -> Sequence:
-    """Brightness, uint8 [height, width], row by row from the top, each as two hexadecimal digits."""
-    return Sequence(grey.tobytes().hex(" "), label)
-
-
-def write_sequences(path: Path, sequences: Iterable[Sequence]) -> dict[str, int]:
-    """JSON lines with the keys text and label; returns how many there are of each label, sorted."""
-    counts: dict[str, int] = {}
-
-    def lines() -> Iterator[bytes]:
-        for each in sequences:
-            counts[each.label] = counts.get(each.label, 0) + 1
-            yield f"{json.dumps(each._asdict())}\n".encode()
-
-    write_bytes(path, lines())
-    return dict(sorted(counts.items()))
-
-
-def told(path: Path, counts: dict[str, int]) -> str:
-    """One line for a person: how many, and what always answering the commonest label gets."""
-    total = sum(counts.values())
-    label, most = max(counts.items(), key=lambda item: item[1])
-    return f"{path}: {total:,} sequences; always answering {label} is right for {100 * most / total:.1f} %"
+def command(
+    settings: type, write: Callable[[Any, Path], list[Summary]], *, description: str, arguments: list[str] | None
+) -> int:
+    """Runs `write` with the fields of `settings`, integers, from the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--to", type=Path, required=True, help="directory to write")
+    for field in dataclasses.fields(settings):
+        parser.add_argument(f"--{field.name}", type=int, default=field.default, help=f"default {field.default:,}")
+    given = vars(parser.parse_args(arguments))
+    try:
+        directory = given.pop("to")
+        print(*write(settings(**given), directory), sep="\n")
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0

@@ -1,4 +1,4 @@
-"""The tasks at sizes that two processor cores learn in an hour: each net, from nothing and after the inputs themselves.
+"""Small nets for two processor cores, from nothing and after the inputs themselves; not run to their end yet.
 
     python -m sweeps run experiments/long_range/sweep.py:listops-transformer
     python -m sweeps run experiments/long_range/sweep.py:listops-longformer_global-inputs   # holes in the inputs, first
@@ -14,8 +14,8 @@ from configs import long_range
 from errors import InputError, pick
 from sweeps import Sweep
 
-NETS = ("transformer", *long_range.WINDOWS)
-STAGES = {"": "from nothing", "inputs": "the inputs alone", "after": "from the net that learnt the inputs"}
+NETS = tuple(long_range.OF_NETS)
+STAGES = ("", "inputs", "after")
 SEEDS = (0, 1)
 
 
@@ -23,9 +23,8 @@ def get_sweep(name: str) -> Sweep:
     task, _, rest = name.partition("-")
     net, _, stage = rest.partition("-")
     pick(long_range.REDUCED, task, key="the task after the colon")
-    pick(STAGES, stage, key="what follows the net")
-    if net not in NETS:
-        raise InputError(f"the net {net!r} after the colon is not one of {', '.join(NETS)}")
+    if net not in NETS or stage not in STAGES:
+        raise InputError(f"{rest!r} after the task is no net of {', '.join(NETS)}, alone or with -inputs or -after")
     pretrain = stage == "inputs"
     inputs = f"runs/long_range/{task}-{net}-inputs/points/seed={{seed}}"
     return Sweep(

@@ -62,6 +62,8 @@ def test_what_can_not_be_measured_again_is_told(root, capsys):
         list(measured_again(made("none"), root=root))
     with pytest.raises(InputError, match="seed 7 is not recorded; the record has 0, 1"):
         list(measured_again(made(), seeds=(7,), root=root))
+    with pytest.raises(InputError, match="starts from another run's weights"):
+        list(measured_again(made("x --config.init_from=runs/first-0"), root=root))
     with pytest.raises(InputError, match="no 'f1'; it has accuracy"):
         list(measured_again(made(metric="f1"), root=root))
     with pytest.raises(InputError, match=r"did you mean 'finetuning/reviews-longformer.test.accuracy'"):

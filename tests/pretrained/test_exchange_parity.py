@@ -108,6 +108,9 @@ QUICKLY = {
 }
 
 
+assert {head for _, head in QUICKLY} == {head for _, head in CASES}
+
+
 @pytest.mark.parametrize(
     ("family", "head"), [pytest.param(*case, marks=() if case in QUICKLY else pytest.mark.slow) for case in CASES]
 )
