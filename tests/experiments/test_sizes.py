@@ -1,3 +1,5 @@
+import pytest
+
 from experiments.sizes import measure as measuring
 from experiments.sizes.measure import batch_of_one, measure, model_config
 from models import Longformer, MaskedLM

@@ -125,18 +125,18 @@ def test_windows_together_find_what_the_whole_document_does(task):
     document = " ".join(f"w{number}" for number in range(90))
     question = Question("a", "Which one?", document, (), "file: question a")
     rng = np.random.default_rng(1)
-    found = {}
+    found, logits_of_tokens = {}, None
     for length in (400, 64):
         examples = reading_examples(
             [question], task.tokenizer, length=length, stride=16, question_length=8, labelled=False
         )
-        tokens = len(examples.documents[0].ids)
-        start, end = rng.normal(size=(2, tokens)) * 3 if length == 400 else (start, end)
+        if logits_of_tokens is None:
+            logits_of_tokens = rng.normal(size=(2, len(examples.documents[0].ids))) * 3
         rows = []
         for number, window in enumerate(examples.windows):
             row, before = examples[number], examples.before(window)
             logits = np.zeros((2, 1, len(row["input_ids"])), np.float32)
-            inner = np.stack([start, end])[:, window.begin : window.end]
+            inner = logits_of_tokens[:, window.begin : window.end]
             logits[:, 0, before : before + inner.shape[1]] = inner
             inside = jnp.asarray(row["answerable"][None] != 0).at[:, 0].set(False)
             how = {"starts": jnp.asarray(row["starts"][None] != 0), "ends": inside, "longest": 8, "count": 20}
