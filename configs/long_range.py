@@ -56,6 +56,7 @@ class Task:
     masked: float = 0.15  # share of the inputs hidden in self-pretraining
     clip: float = 0.0
     window: int = 0  # W, tokens on each side, of all nets but the Transformer
+    buckets: tuple[int, ...] = ()  # shorter lengths that batches of labelled texts are padded to
 
 
 REPOSITORY = {
@@ -96,7 +97,7 @@ SMALL = {"width": 128, "depth": 4, "heads": 4, "key_width": 32, "mlp_width": 512
          "rate": 1e-3, "warmup": 100, "every": 100, "schedule": "cosine", "decay": 0.1, "dropout": 0.1,
          "attention_dropout": 0.0}  # fmt: skip
 REDUCED = {
-    "listops": SMALL | {"length": 256, "positions": "rotary"},
+    "listops": SMALL | {"length": 256, "positions": "rotary", "steps": 1_200, "buckets": (64, 96, 128, 192)},
     "text": SMALL | {"length": 512, "positions": "rotary"},
     "image": SMALL | {"depth": 2, "batch": 16, "pooling": "mean"},
     "pathfinder": SMALL | {"depth": 2, "batch": 16, "pooling": "mean"},
@@ -128,6 +129,8 @@ def get_config(argument: str = ""):
     config.checkpoint.update(every=task.every, best="loss" if chosen.pretrain else "accuracy")
     if chosen.pretrain:
         config.masking.rate = task.masked
+    else:
+        config.data.buckets = task.buckets
     return config
 
 
