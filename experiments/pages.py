@@ -15,6 +15,7 @@ from typing import Any
 
 from errors import InputError
 from experiments.attention import page as attention_page
+from experiments.costs import page as costs_page
 from experiments.decoding import page as decoding_page
 from experiments.families import page as families_page
 from experiments.faults import page as faults_page
@@ -92,6 +93,7 @@ def _results(kind: str, name: str, root: Path, page: Path) -> str:
 
 RESULTS: dict[str, dict[str, Callable[[Any], str]]] = {
     "attention": attention_page.TABLES,
+    "costs": costs_page.TABLES,
     "faults": faults_page.TABLES,
     "speed": speed_page.TABLES,
     "sizes": sizes_page.TABLES,

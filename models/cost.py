@@ -17,10 +17,15 @@ def encoder_flops(cfg: TransformerConfig, length: int, *, global_tokens: int = 0
     """
     dense = 2 * length * (cfg.depth * _mlp_matrices(cfg) * cfg.width * cfg.mlp_width + cfg.embedding_width * cfg.width)
     dense += cfg.depth * _projections(cfg, 4 * length)
+    return dense + attention_flops(cfg, length, global_tokens=global_tokens)
+
+
+def attention_flops(cfg: TransformerConfig, length: int, *, global_tokens: int = 0) -> int:
+    """That part of `encoder_flops` which pairs of tokens cost, with what the global tokens add."""
     seen = sum(_layer_flops(cfg, length, layer) for layer in range(cfg.depth))
     if isinstance(cfg, LongformerConfig):
         seen += cfg.depth * _global_flops(cfg, length, global_tokens)
-    return dense + seen
+    return seen
 
 
 def masked_lm_flops(cfg: TransformerConfig, length: int, predicted: int, *, global_tokens: int = 0) -> int:

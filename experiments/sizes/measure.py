@@ -126,7 +126,7 @@ def measure(model: str, size: str, length: int, *, largest_seconds: float, flops
     flops = TRAINING * masked_lm_flops(cfg, length, batch["labels"].shape[-1], global_tokens=int(has_global))
     seconds = None
     if flops / flops_per_second <= largest_seconds and built.peak_bytes < 0.8 * free_bytes():
-        seconds = _timed(built.step, built.start(), built.batch)
+        seconds = statistics.median(timed(built))
     jax.clear_caches()
     return Cost(model, size, length, built.parameters, flops / length, built.peak_bytes, seconds)
 
@@ -151,10 +151,11 @@ def matmul_rate() -> float:
     return 2 * math.prod((2048, 768, 3072)) / statistics.median(seconds[1:])
 
 
-def _timed(compiled: Any, state: Any, batch: Any) -> float:
-    seconds = []
+def timed(built: Built) -> list[float]:
+    """Seconds of each step but the first."""
+    seconds, state = [], built.start()
     while len(seconds) < 3 or (sum(seconds[1:]) < ENOUGH and len(seconds) < 20):  # the first one is a warm-up
         began = time.perf_counter()
-        state = jax.block_until_ready(compiled(state, batch))  # the state is donated
+        state = jax.block_until_ready(built.step(state, built.batch))  # the state is donated
         seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds[1:])
+    return seconds[1:]

@@ -1,0 +1,73 @@
+"""Measures the steps that prices are fitted to, and those that are withheld, and writes results/points.json.
+
+    python -m experiments.costs                       all; some twenty minutes, on a machine that does nothing else
+    python -m experiments.costs --fit=8 --withheld=2  fewer shapes of each net
+
+Stopped, it goes on by the same command. Afterwards `python -m experiments.ledger --write` writes the page's tables.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from errors import InputError
+from experiments import machine
+from experiments.costs.measure import MODELS, Shape, drawn, measured, published
+from experiments.costs.page import points_table
+from whole_files import write_json
+
+OUT = machine.ROOT / "experiments" / "costs" / "results" / "points.json"
+PACKAGES = ("jax", "jaxlib", "flax")
+PUBLISHED_LENGTHS = (512, 1024)  # tokens
+
+
+def planned(fit: int, withheld: int) -> list[tuple[Shape, bool]]:
+    """Each shape, and whether it is withheld from the fit: the last ones drawn, and the published size."""
+    found = []
+    for model in MODELS:
+        shapes = drawn(model, fit + withheld, seed=0)
+        found += [(shape, index >= fit) for index, shape in enumerate(shapes)]
+        found += [(published(model, length), True) for length in PUBLISHED_LENGTHS]
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fit", type=int, default=20, help="shapes of each net that prices are fitted to")
+    parser.add_argument("--withheld", type=int, default=6, help="further shapes of each net, and the published ones")
+    parser.add_argument("--out", type=Path, default=OUT)
+    given = parser.parse_args()
+    report = machine.provenance("python -m experiments.costs", PACKAGES) | {"points": []}
+    if given.out.exists():
+        try:
+            report = _gone_on(json.loads(given.out.read_text(encoding="utf-8")), report, given.out)
+        except InputError as error:
+            print(error, file=sys.stderr)
+            return 2
+    there = {tuple(point[field] for field in Shape.__dataclass_fields__) for point in report["points"]}
+    for shape, withheld in planned(given.fit, given.withheld):
+        if tuple(getattr(shape, field) for field in Shape.__dataclass_fields__) in there:
+            continue
+        report["points"].append(measured(shape) | {"withheld": withheld})
+        write_json(given.out, report)  # after each, so that the next one may fail
+        print(report["points"][-1], file=sys.stderr, flush=True)
+    print(points_table(report))
+    return 0
+
+
+def _gone_on(before: dict[str, Any], now: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The report so far.
+
+    Raises:
+      InputError: it is of another machine or of other packages.
+    """
+    for key in ("cpu", "cores", "versions"):
+        if before.get(key) != now[key]:
+            raise InputError(f"{path} was measured with {key} {before.get(key)!r}, here it is {now[key]!r}; delete it")
+    return before
+
+
+if __name__ == "__main__":
+    sys.exit(main())

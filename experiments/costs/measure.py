@@ -1,0 +1,99 @@
+"""Memory and time of training steps of many shapes: those that prices are fitted to, and others that are withheld."""
+
+import dataclasses
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from configs.sizes import SIZES
+from data.masking import predictions_per_row
+from experiments.costs.terms import terms
+from experiments.sizes.measure import MASKED, batch_of_one, build, model_config, timed
+from models.config import TransformerConfig
+
+MODELS = ("transformer", "longformer")
+WIDTHS = (128, 256, 384)  # numbers; a head has 64 of them
+DEPTHS = (2, 4, 6, 8)  # layers
+LENGTHS = (256, 512, 1024, 2048, 4096)  # tokens
+ROWS = (1, 2, 4, 8)
+WINDOWS = (32, 64, 128)  # tokens, one-sided
+VOCABULARIES = (1024, 8192, 32_768)  # entries
+HEAD = 64
+LARGEST, SMALLEST = 4e11, 1e10  # operations of a step: some seconds of a laptop's core, and enough to be timed
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of a masked LM and its batch; a Transformer's window is 0."""
+
+    model: str
+    width: int
+    depth: int
+    length: int
+    rows: int
+    window: int
+    vocabulary: int
+
+    @property
+    def config(self) -> TransformerConfig:
+        return dataclasses.replace(
+            model_config(self.model, "small", self.length),
+            width=self.width,
+            depth=self.depth,
+            heads=self.width // HEAD,
+            mlp_width=4 * self.width,
+            vocab_size=self.vocabulary,
+            **({"windows": (self.window,), "dilations": (1,)} if self.window else {}),
+        )
+
+    def terms(self, parameters: int) -> dict[str, float]:
+        return terms(
+            self.config,
+            rows=self.rows,
+            length=self.length,
+            predicted=predictions_per_row(MASKED, self.length),
+            global_tokens=int(self.model == "longformer"),
+            parameters=parameters,
+        )
+
+
+def drawn(model: str, count: int, *, seed: int) -> list[Shape]:
+    """`count` shapes of the grid above whose step costs between SMALLEST and LARGEST operations, none twice."""
+    found: dict[Shape, None] = {}
+    shapes = _shapes(model, random.Random(seed))
+    while len(found) < count:
+        found[next(shapes)] = None
+    return list(found)
+
+
+def _shapes(model: str, dice: random.Random) -> Iterator[Shape]:
+    windows = WINDOWS if model == "longformer" else (0,)
+    choices = (WIDTHS, DEPTHS, LENGTHS, ROWS, windows, VOCABULARIES)
+    while True:
+        shape = Shape(model, *(dice.choice(choice) for choice in choices))
+        counted = shape.terms(parameters=0)
+        if SMALLEST <= counted["products"] + counted["attention"] <= LARGEST:
+            yield shape
+
+
+def published(model: str, length: int) -> Shape:
+    """The base size at batch 1: no net of the grid is as wide or as deep, and none has as many words."""
+    base = SIZES["base"]
+    window = 256 if model == "longformer" else 0
+    return Shape(model, base["width"], base["depth"], length, rows=1, window=window, vocabulary=50_265)
+
+
+def measured(shape: Shape) -> dict[str, Any]:
+    """The shape, its parameters, what the compiled step holds at once in bytes, and the least of a few steps' seconds.
+
+    The least, since others who use the machine can only add to it.
+    """
+    one = batch_of_one(shape.config, shape.length, with_global=shape.model == "longformer")
+    batch = {name: array.repeat(shape.rows, axis=0) for name, array in one.items()}
+    built = build(shape.model, shape.config, batch)
+    seconds = min(timed(built))
+    jax.clear_caches()
+    return dataclasses.asdict(shape) | {"parameters": built.parameters, "bytes": built.peak_bytes, "seconds": seconds}
