@@ -24,19 +24,26 @@ PUBLISHED_LENGTHS = (512, 1024)  # tokens
 
 
 def planned(fit: int, withheld: int) -> list[tuple[Shape, bool]]:
-    """Each shape, and whether it is withheld from the fit: the last ones drawn, and the published size."""
+    """Each shape, and whether it is withheld from the fit: the last ones drawn, the published size, and a new draw.
+
+    The new draw was made when the terms had been settled, which the errors of the others had a part in.
+    """
     found = []
     for model in MODELS:
         shapes = drawn(model, fit + withheld, seed=0)
         found += [(shape, index >= fit) for index, shape in enumerate(shapes)]
         found += [(published(model, length), True) for length in PUBLISHED_LENGTHS]
+    for model in MODELS:
+        found += [(shape, True) for shape in drawn(model, withheld, seed=1)]
     return found
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--fit", type=int, default=20, help="shapes of each net that prices are fitted to")
-    parser.add_argument("--withheld", type=int, default=6, help="further shapes of each net, and the published ones")
+    parser.add_argument("--fit", type=int, default=14, help="shapes of each net that prices are fitted to")
+    parser.add_argument(
+        "--withheld", type=int, default=4, help="further shapes of each net, twice, and the published ones"
+    )
     parser.add_argument("--out", type=Path, default=OUT)
     given = parser.parse_args()
     report = machine.provenance("python -m experiments.costs", PACKAGES) | {"points": []}

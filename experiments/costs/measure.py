@@ -13,6 +13,7 @@ from data.masking import predictions_per_row
 from experiments.costs.terms import terms
 from experiments.sizes.measure import MASKED, batch_of_one, build, model_config, timed
 from models.config import TransformerConfig
+from models.cost import TRAINING, masked_lm_flops
 
 MODELS = ("transformer", "longformer")
 WIDTHS = (128, 256, 384)  # numbers; a head has 64 of them
@@ -49,6 +50,12 @@ class Shape:
             **({"windows": (self.window,), "dilations": (1,)} if self.window else {}),
         )
 
+    @property
+    def flops(self) -> int:
+        """Operations of a step, with those pairs of tokens alone that attention needs."""
+        predicted, slots = predictions_per_row(MASKED, self.length), int(self.model == "longformer")
+        return TRAINING * self.rows * masked_lm_flops(self.config, self.length, predicted, global_tokens=slots)
+
     def terms(self, parameters: int) -> dict[str, float]:
         return terms(
             self.config,
@@ -74,8 +81,7 @@ def _shapes(model: str, dice: random.Random) -> Iterator[Shape]:
     choices = (WIDTHS, DEPTHS, LENGTHS, ROWS, windows, VOCABULARIES)
     while True:
         shape = Shape(model, *(dice.choice(choice) for choice in choices))
-        counted = shape.terms(parameters=0)
-        if SMALLEST <= counted["products"] + counted["attention"] <= LARGEST:
+        if SMALLEST <= shape.flops <= LARGEST:
             yield shape
 
 

@@ -1,41 +1,48 @@
 """From the measured steps to the tables of the page: prices, and how far they are off where nothing was fitted."""
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from experiments.costs.fit import Prices, fitted, left_out
+from experiments.costs.fit import Peak, Prices, fitted, fitted_peak, left_out
 from experiments.costs.measure import MODELS, Shape
-from experiments.costs.terms import MEMORY, TIME
+from experiments.costs.terms import LAYERS, TIME, UPDATE
 from experiments.speed.page import origin
 from tabulated import markdown
 
 GIB = 2**30
-WHAT = {"bytes": MEMORY, "seconds": TIME}
 HEADER = (
     "net", "width", "layers", "tokens", "rows", "window", "words",
     "GiB", "predicted", "off", "s/step", "predicted", "off",
 )  # fmt: skip
-UNITS = {
-    "products": "GFLOP of dense products",
-    "attention": "GFLOP of scores and sums",
-    "activations": "million numbers between layers",
-    "logits": "million logits",
-    "parameters": "million parameters",
-    "step": "step",
+UNITS = {  # what a price is of, and how many of it
+    "products": ("GFLOP of dense products", 1e9),
+    "attention": ("GFLOP of the Transformer's scores and sums", 1e9),
+    "band": ("GFLOP of the Longformer's", 1e9),
+    "activations": ("million numbers between layers", 1e6),
+    "parameters": ("million parameters", 1e6),
+    "logits": ("million logits", 1e6),
+    "step": ("step", 1),
 }
+MEMORY = partial(fitted_peak, LAYERS, UPDATE)  # of one net
+SECONDS = partial(fitted, TIME)  # of both nets together
 
 
 def points_table(report: dict[str, Any]) -> str:
     """The prices, their errors on points left out one at a time, and each withheld point beside what they predict."""
-    lines, rows = [], []
+    kept, withheld = ([p for p in report["points"] if p["withheld"] == out] for out in (False, True))
+    time = _fit(SECONDS, "seconds", kept)
+    lines = [f"- time: {_priced(time)}; {_error(SECONDS, 'seconds', kept)}"]
+    rows = []
     for model in MODELS:
-        kept, withheld = (
-            [p for p in report["points"] if p["model"] == model and p["withheld"] == out] for out in (0, 1)
+        points = [point for point in kept if point["model"] == model]
+        memory = _fit(MEMORY, "bytes", points)
+        lines.append(
+            f"- memory of the {model}: {_priced(memory.layers)}; or {_priced(memory.update)} if that is more; "
+            f"{_error(MEMORY, 'bytes', points)}"
         )
-        prices = {what: _prices(what, kept) for what in WHAT}
-        lines += [f"- {model}, {_told(what, prices[what], kept)}" for what in WHAT]
-        rows += [_row(point, prices) for point in withheld]
+        rows += [_row(point, memory, time) for point in withheld if point["model"] == model]
     return f"{origin(report)}\n{chr(10).join(lines)}\n\n{markdown(HEADER, rows)}"
 
 
@@ -47,36 +54,35 @@ def _terms(point: dict[str, Any]) -> dict[str, float]:
     return shape_of(point).terms(point["parameters"])
 
 
-def _prices(what: str, points: list[dict[str, Any]]) -> Prices:
-    return fitted(WHAT[what], [_terms(point) for point in points], [point[what] for point in points])
+def _fit(fit: Callable[..., Any], what: str, points: list[dict[str, Any]]) -> Any:
+    return fit([_terms(point) for point in points], [point[what] for point in points])
 
 
-def _told(what: str, prices: Prices, points: list[dict[str, Any]]) -> str:
-    errors = [abs(e) for e in left_out(WHAT[what], [_terms(p) for p in points], [p[what] for p in points])]
-    name = "memory" if what == "bytes" else "time"
+def _error(fit: Callable[..., Any], what: str, points: list[dict[str, Any]]) -> str:
+    errors = [abs(e) for e in left_out(fit, [_terms(p) for p in points], [p[what] for p in points])]
     return (
-        f"{name}: {', '.join(_priced(what, prices))}; fitted to {len(points)} steps, "
-        f"each left out once: off by {statistics.median(errors):.0%} (median), {max(errors):.0%} at most"
+        f"fitted to {len(points)} steps, each left out once: off by {statistics.median(errors):.0%} (median), "
+        f"{max(errors):.0%} at most"
     )
 
 
-def _priced(what: str, prices: Prices) -> Iterator[str]:
+def _priced(prices: Prices) -> str:
+    """Of time in milliseconds; a price above 1 is of memory, in megabytes: nothing takes a second a number."""
+    told = []
     for name, price in prices.by_term.items():
-        if price:
-            if what == "bytes":
-                yield f"{price:.1f} bytes a {UNITS[name].removeprefix('million ').removesuffix('s')}"
-            else:
-                unit = 1e9 if "GFLOP" in UNITS[name] else 1e6 if "million" in UNITS[name] else 1
-                yield f"{1e3 * unit * price:.2f} ms a {UNITS[name]}"
+        what, many = UNITS[name]
+        amount = f"{many * price / 1e6:.1f} MB" if price > 1 else f"{1e3 * many * price:.2f} ms"
+        told += [f"{amount} a {what}"] if price else []
+    return ", ".join(told)
 
 
-def _row(point: dict[str, Any], prices: dict[str, Prices]) -> tuple[str, ...]:
-    found = {what: each.predict(_terms(point)) for what, each in prices.items()}
+def _row(point: dict[str, Any], memory: Peak, time: Prices) -> tuple[str, ...]:
+    held, seconds = memory.predict(_terms(point)), time.predict(_terms(point))
     return (
         point["model"], str(point["width"]), str(point["depth"]), f"{point['length']:,}", str(point["rows"]),
         str(point["window"] or "-"), f"{point['vocabulary']:,}",
-        f"{point['bytes'] / GIB:.2f}", f"{found['bytes'] / GIB:.2f}", _off(found["bytes"], point["bytes"]),
-        f"{point['seconds']:.2f}", f"{found['seconds']:.2f}", _off(found["seconds"], point["seconds"]),
+        f"{point['bytes'] / GIB:.2f}", f"{held / GIB:.2f}", _off(held, point["bytes"]),
+        f"{point['seconds']:.2f}", f"{seconds:.2f}", _off(seconds, point["seconds"]),
     )  # fmt: skip
 
 
