@@ -1,8 +1,8 @@
 """What holds in every test: an array never grows axes by accident, and XLA compiles without its costly optimizations.
 
-More than half of the suite's time went into LLVM's optimizations of programs that run once. A variable of the
-environment turns them off, so that processes started by a test have it too; JAX_DISABLE_MOST_OPTIMIZATIONS=0 in the
-environment of pytest tests what training compiles, in half as much time again.
+Most programs of a test run once, and compiling them took more than half of the time. A variable of the environment
+turns the optimizations off, so that processes started by a test have it too (tests/training/test_step.py: 72
+core-seconds, then 50); JAX_DISABLE_MOST_OPTIMIZATIONS=0 in the environment of pytest tests what training compiles.
 """
 
 import os

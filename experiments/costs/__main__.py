@@ -15,7 +15,7 @@ from typing import Any
 from errors import InputError
 from experiments import machine
 from experiments.costs.measure import MODELS, Shape, drawn, measured, published
-from experiments.costs.page import points_table
+from experiments.costs.page import points_table, shape_of
 from whole_files import write_json
 
 OUT = machine.ROOT / "experiments" / "costs" / "results" / "points.json"
@@ -53,9 +53,9 @@ def main() -> int:
         except InputError as error:
             print(error, file=sys.stderr)
             return 2
-    there = {tuple(point[field] for field in Shape.__dataclass_fields__) for point in report["points"]}
+    there = {shape_of(point) for point in report["points"]}
     for shape, withheld in planned(given.fit, given.withheld):
-        if tuple(getattr(shape, field) for field in Shape.__dataclass_fields__) in there:
+        if shape in there:
             continue
         report["points"].append(measured(shape) | {"withheld": withheld})
         write_json(given.out, report)  # after each, so that the next one may fail
@@ -68,9 +68,9 @@ def _gone_on(before: dict[str, Any], now: dict[str, Any], path: Path) -> dict[st
     """The report so far.
 
     Raises:
-      InputError: it is of another machine or of other packages.
+      InputError: it is of another commit or machine, or of other packages.
     """
-    for key in ("cpu", "cores", "versions"):
+    for key in ("commit", "cpu", "cores", "versions"):
         if before.get(key) != now[key]:
             raise InputError(f"{path} was measured with {key} {before.get(key)!r}, here it is {now[key]!r}; delete it")
     return before

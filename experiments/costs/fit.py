@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from scipy.optimize import least_squares, nnls
@@ -10,12 +9,6 @@ from scipy.optimize import least_squares, nnls
 from errors import InputError
 
 Terms = Mapping[str, float]
-
-
-class Model(Protocol):
-    """What foretells bytes or seconds."""
-
-    def predict(self, terms: Terms) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -74,7 +67,7 @@ def fitted_peak(
 
 
 def left_out(
-    fit: Callable[[Sequence[Terms], Sequence[float]], Model], points: Sequence[Terms], measured: Sequence[float]
+    fit: Callable[[Sequence[Terms], Sequence[float]], Prices | Peak], points: Sequence[Terms], measured: Sequence[float]
 ) -> list[float]:
     """For each point predicted / measured - 1, by a model that was fitted to all the others."""
     errors = []

@@ -13,7 +13,7 @@ from data.masking import predictions_per_row
 from experiments.costs.terms import terms
 from experiments.sizes.measure import MASKED, batch_of_one, build, model_config, timed
 from models.config import TransformerConfig
-from models.cost import TRAINING, masked_lm_flops
+from models.cost import step_flops
 
 MODELS = ("transformer", "longformer")
 WIDTHS = (128, 256, 384)  # numbers; a head has 64 of them
@@ -53,18 +53,18 @@ class Shape:
     @property
     def flops(self) -> int:
         """Operations of a step, with those pairs of tokens alone that attention needs."""
-        predicted, slots = predictions_per_row(MASKED, self.length), int(self.model == "longformer")
-        return TRAINING * self.rows * masked_lm_flops(self.config, self.length, predicted, global_tokens=slots)
+        return step_flops(self.config, **self._batch, global_tokens=self.has_global)
 
     def terms(self, parameters: int) -> dict[str, float]:
-        return terms(
-            self.config,
-            rows=self.rows,
-            length=self.length,
-            predicted=predictions_per_row(MASKED, self.length),
-            global_tokens=int(self.model == "longformer"),
-            parameters=parameters,
-        )
+        return terms(self.config, **self._batch, global_tokens=int(self.has_global), parameters=parameters)
+
+    @property
+    def has_global(self) -> bool:
+        return self.model == "longformer"
+
+    @property
+    def _batch(self) -> dict[str, int]:
+        return {"rows": self.rows, "length": self.length, "predicted": predictions_per_row(MASKED, self.length)}
 
 
 def drawn(model: str, count: int, *, seed: int) -> list[Shape]:
@@ -97,7 +97,7 @@ def measured(shape: Shape) -> dict[str, Any]:
 
     The least, since others who use the machine can only add to it.
     """
-    one = batch_of_one(shape.config, shape.length, with_global=shape.model == "longformer")
+    one = batch_of_one(shape.config, shape.length, with_global=shape.has_global)
     batch = {name: array.repeat(shape.rows, axis=0) for name, array in one.items()}
     built = build(shape.model, shape.config, batch)
     seconds = min(timed(built))

@@ -16,7 +16,7 @@ HEADER = (
     "net", "width", "layers", "tokens", "rows", "window", "words",
     "GiB", "predicted", "off", "s/step", "predicted", "off",
 )  # fmt: skip
-UNITS = {  # what a price is of, and how many of it
+OF = {  # what a price is of, and how many of it
     "products": ("GFLOP of dense products", 1e9),
     "attention": ("GFLOP of the Transformer's scores and sums", 1e9),
     "band": ("GFLOP of the Longformer's", 1e9),
@@ -33,15 +33,14 @@ def points_table(report: dict[str, Any]) -> str:
     """The prices, their errors on points left out one at a time, and each withheld point beside what they predict."""
     kept, withheld = ([p for p in report["points"] if p["withheld"] == out] for out in (False, True))
     time = _fit(SECONDS, "seconds", kept)
-    lines = [f"- time: {_priced(time)}; {_error(SECONDS, 'seconds', kept)}"]
+    lines = [f"- time: {_priced(time, 'ms', 1e-3)}; {_error(SECONDS, 'seconds', kept)}"]
     rows = []
     for model in MODELS:
         points = [point for point in kept if point["model"] == model]
         memory = _fit(MEMORY, "bytes", points)
-        lines.append(
-            f"- memory of the {model}: {_priced(memory.layers)}; or {_priced(memory.update)} if that is more; "
-            f"{_error(MEMORY, 'bytes', points)}"
-        )
+        layers, update = (_priced(prices, "MB", 1e6) for prices in (memory.layers, memory.update))
+        error = _error(MEMORY, "bytes", points)
+        lines.append(f"- memory of the {model}: {layers}; or {update} if that is more; {error}")
         rows += [_row(point, memory, time) for point in withheld if point["model"] == model]
     return f"{origin(report)}\n{chr(10).join(lines)}\n\n{markdown(HEADER, rows)}"
 
@@ -66,13 +65,12 @@ def _error(fit: Callable[..., Any], what: str, points: list[dict[str, Any]]) -> 
     )
 
 
-def _priced(prices: Prices) -> str:
-    """Of time in milliseconds; a price above 1 is of memory, in megabytes: nothing takes a second a number."""
+def _priced(prices: Prices, unit: str, size: float) -> str:
+    """In units of `size` seconds or bytes each."""
     told = []
     for name, price in prices.by_term.items():
-        what, many = UNITS[name]
-        amount = f"{many * price / 1e6:.1f} MB" if price > 1 else f"{1e3 * many * price:.2f} ms"
-        told += [f"{amount} a {what}"] if price else []
+        what, many = OF[name]
+        told += [f"{many * price / size:.1f} {unit} a {what}"] if price else []
     return ", ".join(told)
 
 

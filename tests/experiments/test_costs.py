@@ -1,3 +1,5 @@
+import inspect
+
 import numpy as np
 import pytest
 
@@ -6,9 +8,10 @@ from errors import InputError
 from experiments.costs.fit import fitted, fitted_peak, left_out
 from experiments.costs.measure import MODELS, Shape, drawn, measured, published
 from experiments.costs.page import SECONDS, points_table
-from experiments.costs.terms import LAYERS, TIME, UPDATE
+from experiments.costs.terms import BLOCK, LAYERS, TIME, UPDATE
 from experiments.sizes.measure import MASKED
 from models.cost import step_flops
+from ops.sliding_window import sliding_window_attention
 
 PRICES = {"products": 1e-11, "attention": 3e-11, "band": 2e-11, "activations": 2e-7, "parameters": 9e-9, "step": 1e-2}
 HELD = {"parameters": 16.0, "activations": 120.0, "logits": 8.0}
@@ -75,6 +78,7 @@ def test_products_and_attention_are_all_operations_of_a_transformers_step(shape)
 
 
 def test_a_band_is_what_its_blocks_span():
+    assert inspect.signature(sliding_window_attention).parameters["block"].default == BLOCK
     narrow, wide = (Shape("longformer", 128, 2, 1024, 3, window, 64).terms(0) for window in (32, 128))
     pairs = 3 * 2 * 2 * 1024 * 128 * 2 * 3  # operations of a key that each query sees, in all layers, rows and passes
     assert narrow["band"] == pairs * (128 + 2 * 32)
@@ -99,7 +103,7 @@ def test_the_page_tells_prices_and_how_far_off_each_withheld_step_is():
         points.append(made(shapes[-1], withheld=True, slower=0.8))
     report = {"command": "c", "commit": "0" * 40, "versions": {}, "cpu": "a", "cores": 2, "points": points}
     table = points_table(report)
-    assert "10.00 ms a GFLOP of dense products" in table
+    assert "10.0 ms a GFLOP of dense products" in table
     assert "fitted to 26 steps, each left out once: off by 0% (median), 0% at most" in table
     assert table.count("16.0 MB a million parameters") == 2
     rows = [line.split(" | ") for line in table.splitlines() if line.startswith(("| transformer", "| longformer"))]
