@@ -57,6 +57,7 @@ class Task:
     clip: float = 0.0
     window: int = 0  # W, tokens on each side, of all nets but the Transformer
     buckets: tuple[int, ...] = ()  # shorter lengths that batches of labelled texts are padded to
+    groups: int = 0  # this many batches at a time are sorted by length
 
 
 REPOSITORY = {
@@ -97,11 +98,13 @@ SMALL = {"width": 128, "depth": 4, "heads": 4, "key_width": 32, "mlp_width": 512
          "rate": 1e-3, "warmup": 100, "every": 100, "schedule": "cosine", "decay": 0.1, "dropout": 0.1,
          "attention_dropout": 0.0}  # fmt: skip
 REDUCED = {
-    "listops": SMALL | {"length": 256, "positions": "rotary", "steps": 1_200, "buckets": (64, 96, 128, 192)},
+    "listops": SMALL | {
+        "length": 256, "positions": "rotary", "steps": 1_200, "every": 200, "buckets": (64, 96, 128, 192), "groups": 20,
+    },
     "text": SMALL | {"length": 512, "positions": "rotary"},
     "image": SMALL | {"depth": 2, "batch": 16, "pooling": "mean"},
     "pathfinder": SMALL | {"depth": 2, "batch": 16, "pooling": "mean"},
-}
+}  # fmt: skip
 REDUCED_WINDOWS = {"local": 8, "longformer": 32, "longformer_global": 32}
 
 
@@ -130,7 +133,7 @@ def get_config(argument: str = ""):
     if chosen.pretrain:
         config.masking.rate = task.masked
     else:
-        config.data.buckets = task.buckets
+        config.data.update(buckets=task.buckets, length_groups=task.groups)
     return config
 
 
