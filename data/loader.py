@@ -143,6 +143,9 @@ class TrainBatches:
 class EvalBatches:
     """One pass over `source` in order, the same on every call; iterate as often as you like.
 
+    Where `longest_first`, the order is by the source's `lengths`, if it has them: what lies in one batch is about as
+    long, so that little is padded, and a batch that does not fit fails at once.
+
     The last batch is filled with copies of the last example. "example_weights" (float32 [b]) is 0 for those and 1
     otherwise, and "label_weights", where a batch has them, are multiplied by it. Randomness comes from (seed, example).
     """
@@ -157,11 +160,14 @@ class EvalBatches:
         collate: Collate = stack,
         vocab_size: int | None = None,
         share: Share = Share(),
+        longest_first: bool = False,
     ):
         if not len(source):
             raise InputError("there is no example to evaluate: the source is empty")
-        finish = _Finish(collate, vocab_size)
-        self._batches = _Batches(source, seed, batch_size, transform, finish, share.rows(batch_size))
+        finish, rows = _Finish(collate, vocab_size), share.rows(batch_size)
+        lengths = getattr(source, "lengths", None) if longest_first else None
+        once = np.arange(len(source)) if lengths is None else np.argsort(-np.asarray(lengths), kind="stable")
+        self._batches = _Batches(source, seed, batch_size, transform, finish, rows, once=once)
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -201,21 +207,21 @@ def _order_of(source: Source, seed: int, batch_size: int, length_groups: int) ->
 
 
 class _Batches(grain.MapDataset):
-    """Batches by step, in random order without end, or in order with filler past the end."""
+    """Batches by step, in random order without end, or of the examples `once` lists, with filler past the end."""
 
-    def __init__(self, source, seed, batch_size, transform, finish, rows, order=None):
+    def __init__(self, source, seed, batch_size, transform, finish, rows, order=None, *, once=None):
         super().__init__()
         self._source, self._transform, self._finish = source, transform, finish
         self._seed, self._batch_size, self._rows = seed, batch_size, rows
         self._lengths = getattr(source, "lengths", None)
-        self._order = order
+        self._order, self._once = order, once
 
     def __len__(self) -> int:
         return sys.maxsize // self._batch_size if self._order else -(-len(self._source) // self._batch_size)
 
     def indices(self, step: int, rows: Sequence[int]) -> Int[np.ndarray, " b"]:
         positions = step * self._batch_size + np.asarray(rows)
-        return self._order(positions) if self._order else np.minimum(positions, len(self._source) - 1)
+        return self._order(positions) if self._order else self._once[np.minimum(positions, len(self._once) - 1)]
 
     def __getitem__(self, step: int) -> Batch:
         longest = None
@@ -223,7 +229,8 @@ class _Batches(grain.MapDataset):
             longest = int(np.max(np.asarray(self._lengths)[self.indices(step, range(self._batch_size))]))
         indices = self.indices(step, self._rows).tolist()
         positions = [step * self._batch_size + row for row in self._rows]
-        examples = [self._example(i, p) for i, p in zip(indices, positions, strict=True)]
+        drawn = positions if self._order else indices
+        examples = [self._example(i, p) for i, p in zip(indices, drawn, strict=True)]
         batch = self._finish(examples, indices, longest)
         return batch if self._order else self._weighted(batch, positions)
 

@@ -71,7 +71,8 @@ class ExampleTask(ABC):
         return self._train_batches
 
     def evaluation_batches(self, split: str) -> Iterable[Batch]:
-        return self._passed_over(self.examples(split), self.share)
+        whole = not self.config.evaluation.batches  # the first few alone: those of the file, whatever their lengths
+        return self._passed_over(self.examples(split), self.share, longest_first=whole)
 
     def initial_params(self) -> Mapping[str, np.ndarray]:
         return {}
@@ -116,9 +117,10 @@ class ExampleTask(ABC):
             **self._loading | {"transform": self.disturbed or self.drawn},
         )
 
-    def _passed_over(self, source: Source, share: Share) -> EvalBatches:
+    def _passed_over(self, source: Source, share: Share, **order: bool) -> EvalBatches:
         """Whatever chance adds is the same for every run, so that losses of two runs can be compared."""
-        return EvalBatches(source, batch_size=self.config.evaluation.batch_size, share=share, **self._loading)
+        rows = self.config.evaluation.batch_size
+        return EvalBatches(source, batch_size=rows, share=share, **order, **self._loading)
 
     @property
     def _loading(self) -> dict[str, Any]:

@@ -36,6 +36,21 @@ class Ragged(Numbers):
         return {"input_ids": np.full(index + 1, index, np.int32), "index": index, "label": index % 2}
 
 
+class Shuffled(Ragged):
+    """Example i has `lengths[i]` tokens."""
+
+    def __init__(self, lengths):
+        super().__init__(len(lengths))
+        self.lengths = np.asarray(lengths)
+
+    def __getitem__(self, index):
+        return {"input_ids": np.full(self.lengths[index], index, np.int32), "index": index}
+
+
+def with_chance(example, rng):
+    return example | {"label": int(rng.integers(0, 1 << 30))}
+
+
 def with_noise(example, rng):
     return example | {"noise": rng.integers(0, 1 << 40, 2), "label_weights": np.ones(2, np.float32)}
 
@@ -161,6 +176,26 @@ def test_evaluation_sees_every_example_once_and_weighs_the_filler_zero():
     assert weights.sum() == 11
     assert np.concatenate([b["label_weights"] for b in seen]).sum() == 22
     assert all(same(a, b) for a, b in zip(seen, batches, strict=True))
+
+
+def test_evaluation_by_length_tells_the_same_examples_by_the_same_chances_and_pads_less():
+    source = Shuffled([3, 50, 2, 90, 12, 60, 7])
+    options = {"batch_size": 2, "collate": PadTo((4, 16, 64, 100), pad_id=0), "transform": with_chance}
+    passes = [list(EvalBatches(source, **options, longest_first=longest)) for longest in (False, True)]
+    assert [[b["input_ids"].shape[1] for b in batches] for batches in passes] == [[64, 100, 64, 16], [100, 64, 16, 4]]
+    told = [
+        {
+            (index, label)
+            for b in batches
+            for index, label, weight in zip(b["index"], b["labels"], b["example_weights"], strict=True)
+            if weight
+        }
+        for batches in passes
+    ]
+    assert told[0] == told[1]
+    assert len(told[0]) == 7
+    unsized = EvalBatches(Numbers(5), batch_size=2, longest_first=True)  # without lengths: as they stand
+    assert [n for b in unsized for n in numbers(b)] == [0, 1, 2, 3, 4, 4]
 
 
 @pytest.mark.parametrize("size", [1, 5, 8, 11])
