@@ -89,7 +89,7 @@ def build(config, directory: Path, mesh, source) -> Run:
     skeleton = Skeleton(builder(sizes, net, head, **task.head))
     given = source.load(mesh, like=skeleton.shapes) if source else None
     row = {"length": config.data.length, "global_tokens": config.data.global_tokens != "none"}
-    flops = step_flops(sizes, rows=config.train.batch_size, predicted=task.predicted, **row)
+    flops = step_flops(sizes, rows=config.train.batch_size * task.rows, predicted=task.predicted, **row)
     return Run(task, skeleton, mesh, config, directory, given, report.process_start(), flops)
 
 

@@ -50,6 +50,15 @@ class Record:
             raise InputError(f"{self.origin}: the field {field!r} is {type(value).__name__}, not text")
         return value
 
+    def texts(self, field: str) -> Iterator[str]:
+        """Likewise, or all texts of a field that holds lists of them, and those lists."""
+        value = self.get(field)
+        if not isinstance(value, list | tuple):
+            yield self.text(field)
+            return
+        for each in value:
+            yield from Record({field: each}, self.origin).texts(field)
+
 
 def read_records(
     path: str | os.PathLike, *, columns: Sequence[str] = (), fields: Sequence[str] = (), documents: str = "file"

@@ -44,6 +44,8 @@ class TfdsSource(Sequence[Record]):
     def _plain(self, value: Any, field: str, index: int) -> Any:
         if isinstance(value, dict):
             return {name: self._listed(each, f"{field}/{name}", index) for name, each in value.items()}
+        if isinstance(value, list | tuple) or getattr(value, "dtype", "") == "object":  # texts; numbers stay arrays
+            return self._listed(value, field, index)
         if not isinstance(value, bytes):
             return value.item() if getattr(value, "shape", None) == () else value
         try:

@@ -23,6 +23,7 @@ HEADS = {
     "classification": SequenceClassifier,
     "regression": SequenceClassifier,
     "zero_shot": SequenceClassifier,
+    "multiple_choice": SequenceClassifier,
     "semantic_roles": TokenClassifier,
     "question_answering": SpanFinder,
 }

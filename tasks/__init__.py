@@ -5,6 +5,7 @@ from tasks.causal_lm import CausalLM
 from tasks.classification import Classification
 from tasks.denoising import Denoising
 from tasks.masked_lm import MaskedLM
+from tasks.multiple_choice import MultipleChoice
 from tasks.question_answering import QuestionAnswering
 from tasks.regression import Regression
 from tasks.semantic_roles import SemanticRoles
@@ -20,6 +21,7 @@ TASKS = {
     "classification": Classification,
     "regression": Regression,
     "zero_shot": ZeroShot,
+    "multiple_choice": MultipleChoice,
     "span_corruption": SpanCorruption,
     "denoising": Denoising,
     "translation": Translation,

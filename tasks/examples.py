@@ -60,6 +60,10 @@ class ExampleTask(ABC):
         return {}
 
     @property
+    def rows(self) -> int:
+        return 1
+
+    @property
     def predicted(self) -> int:
         return 0
 

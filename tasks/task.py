@@ -45,6 +45,10 @@ class Task(Protocol):
         """Names of the arrays that the device needs; a batch may hold others, for the host."""
 
     @property
+    def rows(self) -> int:
+        """Rows of the net's input that stand for one training example; mostly 1."""
+
+    @property
     def predicted(self) -> int:
         """Places of a row whose logits over the vocabulary the loss needs; 0 = none."""
 

@@ -91,7 +91,7 @@ def load_tokenizer(config: Any, directory: Path, *, inherited: Path | None) -> T
     if tokenizer is None:
         records = read_split(config.data, "train", fields=_text_fields(config.data))
         limited = _up_to(
-            (record.text(field) for record in records for field in _text_fields(config.data)),
+            (text for record in records for field in _text_fields(config.data) for text in record.texts(field)),
             settings.train_characters,
         )
         tokenizer = Tokenizer.train(settings.kind, limited, vocab_size=settings.vocab_size)
@@ -112,7 +112,8 @@ def vocab_rows(config: Any, tokenizer: Tokenizer) -> int:
 
 
 def _text_fields(settings: Any) -> tuple[str, ...]:
-    return tuple(field for field in (settings.text, settings.text_pair, settings.target) if field)
+    named = (settings.text, settings.text_pair, settings.choices, settings.target)
+    return tuple(field for field in named if field)
 
 
 def _up_to(texts: Iterable[str], characters: int) -> list[str]:
