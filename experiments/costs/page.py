@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from experiments.costs.boxes import recipes_table
 from experiments.costs.fit import Peak, Prices, fitted, fitted_peak, left_out
 from experiments.costs.measure import MODELS, Shape
 from experiments.costs.terms import LAYERS, TIME, UPDATE
@@ -43,6 +44,16 @@ def points_table(report: dict[str, Any]) -> str:
         lines.append(f"- memory of the {model}: {layers}; or {update} if that is more; {error}")
         rows += [_row(point, memory, time) for point in withheld if point["model"] == model]
     return f"{origin(report)}\n{chr(10).join(lines)}\n\n{markdown(HEADER, rows)}"
+
+
+def fitted_prices(report: dict[str, Any]) -> dict[str, Any]:
+    """The prices of `points_table`, as values: seconds by term, and of each net bytes by term at both moments."""
+    kept = [point for point in report["points"] if not point["withheld"]]
+    memory = {model: _fit(MEMORY, "bytes", [p for p in kept if p["model"] == model]) for model in MODELS}
+    return {
+        "seconds": _fit(SECONDS, "seconds", kept).by_term,
+        "bytes": {m: {"layers": peak.layers.by_term, "update": peak.update.by_term} for m, peak in memory.items()},
+    }
 
 
 def shape_of(point: dict[str, Any]) -> Shape:
@@ -88,4 +99,4 @@ def _off(predicted: float, found: float) -> str:
     return f"{round(predicted / found - 1, 2) + 0.0:+.0%}"  # and not -0%
 
 
-TABLES: dict[str, Callable[[dict[str, Any]], str]] = {"points": points_table}
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {"points": points_table, "recipes": recipes_table}

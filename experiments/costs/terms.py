@@ -38,5 +38,6 @@ def terms(
 
 
 def _spanned(cfg: LongformerConfig, length: int) -> int:
-    keys = sum(min(length, BLOCK + 2 * cfg.window(layer).reach) for layer in range(cfg.depth))
+    sides = 1 if cfg.causal else 2
+    keys = sum(min(length, BLOCK + sides * cfg.window(layer).reach) for layer in range(cfg.depth))
     return 2 * 2 * length * keys * cfg.heads * cfg.head_width
