@@ -15,6 +15,7 @@ from typing import Any
 
 from errors import InputError
 from experiments.attention import page as attention_page
+from experiments.characters import page as characters_page
 from experiments.costs import page as costs_page
 from experiments.decoding import page as decoding_page
 from experiments.families import page as families_page
@@ -93,6 +94,7 @@ def _results(kind: str, name: str, root: Path, page: Path) -> str:
 
 RESULTS: dict[str, dict[str, Callable[[Any], str]]] = {
     "attention": attention_page.TABLES,
+    "characters": characters_page.TABLES,
     "costs": costs_page.TABLES,
     "faults": faults_page.TABLES,
     "speed": speed_page.TABLES,
