@@ -86,9 +86,9 @@ def choice_examples(
     asked = [each for record in records for each in _questions(record, question, choices, label)]
     rows, offered, labels = [], [], []
     for record in asked:
-        found = _choices(record, choices)
+        found = choices_of(record, choices)
         if label is not None:
-            labels.append(_place(record, label, found))
+            labels.append(place_of(record, label, found))
         said = record.text(question) if question else ""
         first = record.text(text)
         rows += [Record({TEXT: first, SECOND: _joined(said, choice, blank)}, record.origin) for choice in found]
@@ -118,7 +118,8 @@ def _questions(record: Record, question: str, choices: str, label: str | None) -
         yield Record(record.values | dict(zip(fields, values, strict=True)), f"{record.origin}, question {number}")
 
 
-def _choices(record: Record, field: str) -> tuple[str, ...]:
+def choices_of(record: Record, field: str) -> tuple[str, ...]:
+    """Raises InputError, naming file and line, for less than two texts."""
     found = record.get(field)
     if not isinstance(found, list | tuple) or not all(isinstance(each, str) for each in found):
         raise InputError(f"{record.origin}: its {field} are {str(found)[:80]!r}, not a list of texts")
@@ -127,7 +128,8 @@ def _choices(record: Record, field: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _place(record: Record, field: str, choices: Sequence[str]) -> int:
+def place_of(record: Record, field: str, choices: Sequence[str]) -> int:
+    """Of the right choice: told as its place, its letter or its text. Raises InputError for what is none of these."""
     value = record.get(field)
     if isinstance(value, str):
         if choices.count(value) == 1:

@@ -24,6 +24,7 @@ HEADS = {
     "regression": SequenceClassifier,
     "zero_shot": SequenceClassifier,
     "multiple_choice": SequenceClassifier,
+    "candidates": TokenClassifier,
     "semantic_roles": TokenClassifier,
     "question_answering": SpanFinder,
 }

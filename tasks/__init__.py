@@ -1,6 +1,7 @@
 """Tasks: each joins its batches, loss, scores and predictions behind the protocol of `tasks/task.py`."""
 
 from data.loader import Share
+from tasks.candidates import Candidates
 from tasks.causal_lm import CausalLM
 from tasks.classification import Classification
 from tasks.denoising import Denoising
@@ -22,6 +23,7 @@ TASKS = {
     "regression": Regression,
     "zero_shot": ZeroShot,
     "multiple_choice": MultipleChoice,
+    "candidates": Candidates,
     "span_corruption": SpanCorruption,
     "denoising": Denoising,
     "translation": Translation,

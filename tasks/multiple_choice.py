@@ -3,7 +3,7 @@
 python train.py --config=configs/multiple_choice.py:base --config.init_from=roberta-base --config.data.prepare=True
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar
 
@@ -14,16 +14,15 @@ from flax import nnx
 from jaxtyping import Float
 
 from data.choices import ChoiceExamples, choice_examples
-from errors import InputError
 from ops.attention import MASKED
-from ops.losses import correct_sums, cross_entropy_sums
+from tasks.choosing import Choosing
 from tasks.inputs import encoder_inputs
-from tasks.task import Answer, Batch, Totals
+from tasks.task import Batch
 from tasks.texts import read_split
 from tasks.whole_texts import WholeTexts
 
 
-class MultipleChoice(WholeTexts):
+class MultipleChoice(Choosing, WholeTexts):
     """One of the choices of each example, by a softmax over their scores.
 
     The fields are `data.text`, `data.text_pair` (the question; "" = there is none), `data.choices` and `data.label`.
@@ -31,17 +30,6 @@ class MultipleChoice(WholeTexts):
     """
 
     classes: ClassVar[tuple[str, ...]] = ()
-    score_names: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
-
-    def __post_init__(self):
-        super().__post_init__()
-        config = self.config
-        if not config.data.choices:
-            raise InputError("data.choices must name the field that holds the answers to choose from")
-        if config.data.classes or config.data.outside or config.masking.inputs:
-            raise InputError("multiple_choice has choices: leave data.classes, data.outside and masking.inputs empty")
-        if config.mode == "export":
-            raise InputError("a run of multiple_choice cannot be exported: its head is in none of the families' files")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -61,39 +49,6 @@ class MultipleChoice(WholeTexts):
         ids = batch["input_ids"].reshape(questions * choices, -1)
         told = model(ids, rngs=rngs, **inputs).logits.reshape(questions, choices)
         return jnp.where(batch["choice_mask"], told, MASKED)
-
-    def loss(self, model: nnx.Module, batch: Mapping[str, jax.Array], *, rngs: nnx.Rngs | None) -> Totals:
-        logits, labels = self.logits(model, batch, rngs), batch["labels"]
-        weights = batch.get("example_weights", jnp.ones(labels.shape, jnp.float32))
-        loss, weight = cross_entropy_sums(logits, labels, weights)
-        return {"loss": loss, "weight": weight, "correct": correct_sums(logits, labels, weights)[0]}
-
-    def scores(self, totals: Totals) -> dict[str, float]:
-        weight = float(totals["weight"])
-        return {"loss": float(totals["loss"]) / weight, "accuracy": float(totals["correct"]) / weight}
-
-    def baseline(self, split: str) -> dict[str, Any]:
-        """Choosing by chance."""
-        counts = np.asarray([len(choices) for choices in self.examples(split).choices])
-        return {"name": "chance", "loss": float(np.log(counts).mean()), "accuracy": float((1 / counts).mean())}
-
-    def answers(self, model: nnx.Module, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-        return {"probabilities": jax.nn.softmax(self.logits(model, batch, None))}
-
-    def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
-        """`choice` counts from 0."""
-        examples = self.examples(split, labelled=False)
-        for batch, found in self.answered(answer, split, labelled=False):
-            for row in np.flatnonzero(batch["example_weights"]):
-                number = int(batch["index"][row])
-                choices = examples.choices[number]
-                chances = found["probabilities"][row][: len(choices)]
-                yield {
-                    "origin": examples.origins[number],
-                    "choice": (best := int(chances.argmax())),
-                    "text": choices[best],
-                    "probabilities": [round(float(p), 6) for p in chances],
-                }
 
     def collate(self, examples: Sequence[dict[str, Any]], longest: int | None = None) -> Batch:
         room = max(example["room"] for example in examples)

@@ -39,6 +39,7 @@ RECIPES = [
     *(f"configs/semantic_roles.py:{size}" for size in ("tiny", "small", "base", "large")),
     *(f"configs/question_answering.py:{size}" for size in ("tiny", "small", "base", "large")),
     "configs/question_answering.py:small,whole=4096,overlap=True",
+    *(f"configs/wikihop.py:{size}" for size in ("tiny", "base", "large")),
     *(f"configs/multiple_choice.py:{size}" for size in ("tiny", "base,part=middle", "large")),
     *(f"configs/long_range.py:{task},net={net}" for task in long_range.REPOSITORY for net in long_range.OF_NETS),
     *(f"configs/long_range.py:{task},settings=paper" for task in long_range.PAPER),

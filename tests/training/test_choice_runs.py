@@ -1,6 +1,7 @@
 """Answers to choose from, in the form of RACE's files, through train.py: a tiny net that learns which is right."""
 
 import json
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -8,13 +9,14 @@ import numpy as np
 import pytest
 from flax import nnx
 
+import train
 from data.tokenizer import Tokenizer
 from errors import InputError
 from models import Transformer, TransformerConfig
 from models.heads import SequenceClassifier
 from tasks.multiple_choice import MultipleChoice
 from tests.tasks.files import config_of, write_lines
-from tests.training.conftest import read_lines
+from tests.training.conftest import ROOT, read_lines
 
 RIGHT, WRONG = ("yes", "indeed"), ("no", "never", "hardly")
 NAMED = {"data.text": "article", "data.text_pair": "questions", "data.choices": "options", "data.label": "answers"}
@@ -104,3 +106,43 @@ def test_a_choice_is_scored_as_its_row_alone_is_and_one_that_is_not_there_never_
 def test_a_config_that_means_nothing_is_refused(place, keys, message):
     with pytest.raises(InputError, match=message):
         task_of(place, **keys)
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory):
+    """WikiHop's form: the answer is the candidate that says yes."""
+    folder, dice = tmp_path_factory.mktemp("wikihop"), np.random.default_rng(0)
+    for split, count in (("train", 200), ("validation", 30), ("test", 41)):
+        lines = []
+        for n in range(count):
+            wrong = WRONG[: 1 + n % 3]
+            at = int(dice.integers(len(wrong) + 1))
+            candidates = [*wrong[:at], RIGHT[n % 2], *wrong[at:]]
+            supports = [f"it was {n % 7} ."] * (1 + n % 4)
+            lines.append({"query": "so", "candidates": candidates, "answer": RIGHT[n % 2], "supports": supports})
+        write_lines(folder / f"{split}.jsonl", lines)
+    return folder
+
+
+def test_a_tiny_longformer_learns_to_choose_a_candidate_by_the_recipe_of_wikihop(documents, tmp_path, monkeypatch):
+    settings = [f"data.{split}={documents}/{split}.jsonl" for split in ("train", "validation", "test")]
+    settings += ["train.steps=60", "model.width=32", "model.depth=1", "model.heads=2", "model.mlp_width=32"]
+    settings += ["optimizer.learning_rate=5e-3", "optimizer.warmup_steps=5", "evaluation.every=60", "log.every=20"]
+    settings += ["checkpoint.every=60", "train.batch_size=16", "model.windows=(4,)", "tokenizer.vocab_size=300"]
+    settings += ["evaluation.batch_size=16", f"workdir={tmp_path / 'run'}"]
+    monkeypatch.chdir(ROOT)
+
+    def run(*more):
+        flags = [f"--config.{setting}" for setting in (*settings, *more)]
+        monkeypatch.setattr(sys, "argv", ["train.py", "--config=configs/wikihop.py:tiny,length=128", *flags])
+        train.main(sys.argv)
+
+    run()
+    run("mode=evaluate", "evaluation.split=test")
+    result = json.loads((tmp_path / "run" / "result_test.json").read_text())
+    print(f"accuracy {result['accuracy']:.2f}, by chance {result['baseline']['accuracy']:.2f}")  # 1.0 seen
+    assert result["accuracy"] > 0.8
+    run("mode=predict")
+    lines = read_lines(tmp_path / "run" / "predictions.jsonl")
+    assert np.mean([line["text"] in RIGHT for line in lines]) == pytest.approx(result["accuracy"])
+    assert [len(line["probabilities"]) for line in lines[:3]] == [2, 3, 4]

@@ -1,0 +1,75 @@
+"""What tasks share that choose one of the answers each example offers."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Float
+
+from errors import InputError
+from ops.losses import correct_sums, cross_entropy_sums
+from tasks.examples import ExampleTask
+from tasks.task import Answer, Totals
+
+
+class Choosing(ExampleTask):
+    """A softmax over scores of the choices; examples may offer different numbers of them.
+
+    Its examples have `choices`, the texts of each, `most`, the greatest number of them, and `origins`; its batches
+    "choice_mask" [B C], true where there is a choice.
+    """
+
+    score_names: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
+
+    def __post_init__(self):
+        super().__post_init__()
+        config = self.config
+        if not config.data.choices:
+            raise InputError("data.choices must name the field that holds the answers to choose from")
+        if config.data.classes or config.data.outside or config.masking.inputs:
+            raise InputError(f"{config.task} has choices: leave data.classes, data.outside and masking.inputs empty")
+        if config.mode == "export":
+            raise InputError(f"a run of {config.task} cannot be exported: its head is in none of the families' files")
+
+    @abstractmethod
+    def logits(
+        self, model: nnx.Module, batch: Mapping[str, jax.Array], rngs: nnx.Rngs | None
+    ) -> Float[jax.Array, "B C"]:
+        """The score of each choice, `ops.attention.MASKED` where there is none."""
+
+    def loss(self, model: nnx.Module, batch: Mapping[str, jax.Array], *, rngs: nnx.Rngs | None) -> Totals:
+        logits, labels = self.logits(model, batch, rngs), batch["labels"]
+        weights = batch.get("example_weights", jnp.ones(labels.shape, jnp.float32))
+        loss, weight = cross_entropy_sums(logits, labels, weights)
+        return {"loss": loss, "weight": weight, "correct": correct_sums(logits, labels, weights)[0]}
+
+    def scores(self, totals: Totals) -> dict[str, float]:
+        weight = float(totals["weight"])
+        return {"loss": float(totals["loss"]) / weight, "accuracy": float(totals["correct"]) / weight}
+
+    def baseline(self, split: str) -> dict[str, Any]:
+        """Choosing by chance."""
+        counts = np.asarray([len(choices) for choices in self.examples(split).choices])
+        return {"name": "chance", "loss": float(np.log(counts).mean()), "accuracy": float((1 / counts).mean())}
+
+    def answers(self, model: nnx.Module, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        return {"probabilities": jax.nn.softmax(self.logits(model, batch, None))}
+
+    def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
+        """`choice` counts from 0."""
+        examples = self.examples(split, labelled=False)
+        for batch, found in self.answered(answer, split, labelled=False):
+            for row in np.flatnonzero(batch["example_weights"]):
+                number = int(batch["index"][row])
+                choices = examples.choices[number]
+                chances = found["probabilities"][row][: len(choices)]
+                yield {
+                    "origin": examples.origins[number],
+                    "choice": (best := int(chances.argmax())),
+                    "text": choices[best],
+                    "probabilities": [round(float(p), 6) for p in chances],
+                }
