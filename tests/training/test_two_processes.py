@@ -134,6 +134,7 @@ def test_a_run_moves_from_two_processes_to_one_and_back_and_sigterm_to_one_ends_
     assert error < 1e-4  # seen 1e-6
 
 
+@pytest.mark.slow
 def test_two_processes_agree_that_a_checkpoint_is_damaged_and_use_the_one_before(alone, tmp_path, arguments):
     workdir = tmp_path / "run"
     finish(arguments(workdir), processes=2)

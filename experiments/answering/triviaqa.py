@@ -1,0 +1,140 @@
+"""TriviaQA's questions about Wikipedia's articles as SQuAD's JSON, and their score by question.
+
+    python -m experiments.answering.triviaqa prepare triviaqa-rc --to=runs/data/triviaqa
+    python train.py --config=configs/question_answering.py:base,whole=4096 \
+        --config.init_from=longformer-4096 --config.model.from_init=True --config.optimizer.warmup_steps=1000 \
+        --config.train.steps=17300 --config.train.batch_size=32 --config.train.accumulation=16 \
+        --config.data.train=runs/data/triviaqa/train.json --config.data.validation=runs/data/triviaqa/validation.json \
+        --config.data.test=runs/data/triviaqa/asked.json --config.workdir=runs/triviaqa
+    # the same command with --config.mode=predict --config.prediction.split=test
+    python -m experiments.answering.triviaqa score triviaqa-rc/qa/wikipedia-dev.json runs/triviaqa/predictions.jsonl
+
+Read are qa/wikipedia-{train,dev}.json and evidence/wikipedia/ of triviaqa-rc.tar.gz (nlp.cs.washington.edu/triviaqa). A
+question with each of its articles is one question here, answered wherever one of the answer's names stands (distant
+supervision: Joshi et al. 2017, section 2); pairs without such a place are left out of train.json and validation.json,
+and counted. asked.json has all pairs of dev. The score takes for each question the likeliest answer of all its
+articles, against all names. The keys above are the paper's (Beltagy et al. 2020, table 14): five epochs of 110,648
+pairs; published on dev are F1 75.2 by Longformer-base and 74.3 by RoBERTa-base (table 7). Exercised on a small file of
+the same form; not run on TriviaQA, which was not at hand.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from errors import InputError
+from metrics.squad import squad_scores
+from whole_files import write_bytes
+
+WORDS = 4_000  # of an article that are kept: none of what follows fits into rows of 4,096 tokens
+PLACES = 16  # answers of a pair, at most: the first ones
+PARTS = {"train": "train", "dev": "validation"}  # theirs: ours
+NEITHER = r"(?<!\w){}(?!\w)"
+
+
+def questions_of(path: Path) -> list[dict[str, Any]]:
+    """Raises InputError for a file that is not TriviaQA's."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))["Data"]
+        for each in data:
+            each["Question"], each["QuestionId"], each["EntityPages"]  # all that is read of each
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give the unpacked triviaqa-rc") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: is not TriviaQA's JSON, Data with questions ({error!r})") from error
+    return data
+
+
+def names_of(question: Mapping[str, Any]) -> list[str]:
+    """What the answer may be called, as people write it; none in a test file."""
+    answer = question.get("Answer", {})
+    return list(dict.fromkeys(name for name in [answer.get("Value", ""), *answer.get("Aliases", [])] if name.strip()))
+
+
+def places(document: str, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Where names stand in the document as whole words, in any case; of those that begin together the longest."""
+    found: dict[int, str] = {}
+    for name in sorted(names, key=len, reverse=True):
+        for match in re.finditer(NEITHER.format(re.escape(name)), document, re.IGNORECASE):
+            found.setdefault(match.start(), match.group())
+    return [{"text": found[start], "answer_start": start} for start in sorted(found)][:PLACES]
+
+
+def pairs(question: Mapping[str, Any], evidence: Path) -> Iterator[dict[str, Any]]:
+    """A paragraph of SQuAD's JSON for each article; the id is the question's and the file's."""
+    for page in question["EntityPages"]:
+        path = evidence / page["Filename"]
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: cannot be read ({error}), and {question['QuestionId']} asks of it") from error
+        words = list(re.finditer(r"\S+", text))[:WORDS]
+        if words:
+            document = text[: words[-1].end()]
+            asked = {"id": f"{question['QuestionId']}--{page['Filename']}", "question": question["Question"]}
+            yield {"context": document, "qas": [asked | {"answers": places(document, names_of(question))}]}
+
+
+def prepare(source: Path, out: Path) -> list[str]:
+    """Writes the files and tells what is in them."""
+    told = []
+    for theirs, ours in PARTS.items():
+        asked = questions_of(source / "qa" / f"wikipedia-{theirs}.json")
+        found = [pair for question in asked for pair in pairs(question, source / "evidence" / "wikipedia")]
+        answered = [pair for pair in found if pair["qas"][0]["answers"]]
+        told.append(
+            f"{ours}: {len(asked)} questions about {len(found)} articles, of which {len(found) - len(answered)} name "
+            "no answer and are left out"
+        )
+        _write(out / f"{ours}.json", answered)
+        if theirs == "dev":
+            _write(out / "asked.json", found)
+    return told
+
+
+def score(asked: Sequence[Mapping[str, Any]], predictions: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Exact match and F1 over all questions, in percent; one without a prediction has answered nothing."""
+    best: dict[str, tuple[float, str]] = {}
+    for line in predictions:
+        number = line["id"].partition("--")[0]
+        for candidate in line["candidates"][:1]:
+            best[number] = max(best.get(number, (-1.0, "")), (candidate["probability"], candidate["answer"]))
+    references = {question["QuestionId"]: names_of(question) for question in asked}
+    if nameless := [number for number, names in references.items() if not names]:
+        raise InputError(f"question {nameless[0]} has no answer: score a file of the development set")
+    return squad_scores({number: text for number, (_, text) in best.items()}, references, version="1.1")
+
+
+def _write(path: Path, paragraphs: list[dict[str, Any]]) -> None:
+    articles = [{"title": "", "paragraphs": [paragraph]} for paragraph in paragraphs]
+    write_bytes(path, [json.dumps({"version": "triviaqa", "data": articles}, ensure_ascii=False).encode()])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    preparing = commands.add_parser("prepare")
+    preparing.add_argument("source", type=Path)
+    preparing.add_argument("--to", type=Path, required=True)
+    scoring = commands.add_parser("score")
+    scoring.add_argument("asked", type=Path, help="qa/wikipedia-dev.json")
+    scoring.add_argument("predictions", type=Path, help="predictions.jsonl of mode=predict")
+    given = parser.parse_args()
+    try:
+        if given.command == "prepare":
+            print("\n".join(prepare(given.source, given.to)))
+        else:
+            lines = [json.loads(line) for line in given.predictions.read_text(encoding="utf-8").splitlines()]
+            print(json.dumps(score(questions_of(given.asked), lines)))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
