@@ -11,9 +11,9 @@ Beltagy et al. 2020, section 4.2: days on one large GPU at its five stages).
 With stages the net is a Longformer whose windows grow from the bottom layers to the top; each stage doubles the row and
 the windows and halves the learning rate (section 4.1 there: five stages, from 2,048 tokens to 23,040, where these come
 to 32,768). Scores slide over the text: by half a row, or by 512 tokens at base (section 4.2). text8 and enwik8 are cut
-by `python -m experiments.characters.prepare text8 --to=runs/data/text8 --in-order`; published by the small model after
-its five stages are 1.10 and 1.00 bits per byte of their tests (tables 2 and 3 there), which is `loss` / ln 2, in 16 days
-on four RTX 8000 (appendix A). What the base stages would take of other machines: experiments/costs. None was run here.
+by `python -m experiments.characters.prepare text8 --to=runs/data/text8 --in-order`. Published by the small model after
+its five stages are 1.10 and 1.00 bits per byte of their tests (section 4.2 there), which is `loss` / ln 2, in 16 days
+on four RTX 8000. What the base stages would take of other machines: experiments/costs. None was run here.
 """
 
 from configs import defaults
