@@ -20,7 +20,6 @@ from ops.attention import MASKED
 from tasks.choosing import Choosing
 from tasks.inputs import check_global_tokens, encoder_inputs
 from tasks.task import Batch
-from tasks.texts import read_split
 
 
 class Candidates(Choosing):
@@ -84,22 +83,11 @@ class Candidates(Choosing):
 
     @cache  # noqa: B019  (a task lives as long as its process)
     def examples(self, split: str, *, labelled: bool = True) -> CandidateExamples:
-        data = self.config.data
-        label = data.label if labelled else None
-        fields = tuple(field for field in (data.text, data.text_pair, data.choices, label) if field)
-        examples = candidate_examples(
-            read_split(data, split, fields=fields),
-            self.tokenizer,
-            length=data.length,
-            text=data.text,
-            question=data.text_pair,
-            choices=data.choices,
-            label=label,
-            most_front=self.config.model.max_global_tokens if self._front_global else 0,
-        )
+        most = self.config.model.max_global_tokens if self._front_global else 0
+        examples = self._read(split, candidate_examples, labelled=labelled, most_front=most)
         print(
             f"{split}: {len(examples)} questions with up to {examples.most} candidates, median "
-            f"{int(np.median(examples.lengths))} tokens, {examples.cut} cut at {data.length}",
+            f"{int(np.median(examples.lengths))} tokens, {examples.cut} cut at {self.config.data.length}",
             flush=True,
         )
         return examples

@@ -1,7 +1,7 @@
 """What tasks share that choose one of the answers each example offers."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -14,6 +14,7 @@ from errors import InputError
 from ops.losses import correct_sums, cross_entropy_sums
 from tasks.examples import ExampleTask
 from tasks.task import Answer, Totals
+from tasks.texts import read_split
 
 
 class Choosing(ExampleTask):
@@ -34,6 +35,15 @@ class Choosing(ExampleTask):
             raise InputError(f"{config.task} has choices: leave data.classes, data.outside and masking.inputs empty")
         if config.mode == "export":
             raise InputError(f"a run of {config.task} cannot be exported: its head is in none of the families' files")
+
+    def _read(self, split: str, make: Callable[..., Any], *, labelled: bool, **more: Any) -> Any:
+        """What `make`, choice_examples or candidate_examples, makes of the split's records."""
+        data = self.config.data
+        label = data.label if labelled else None
+        fields = tuple(field for field in (data.text, data.text_pair, data.choices, label) if field)
+        named = {"text": data.text, "question": data.text_pair, "choices": data.choices, "label": label}
+        records = read_split(data, split, fields=fields)
+        return make(records, self.tokenizer, length=data.length, **named, **more)
 
     @abstractmethod
     def logits(

@@ -18,7 +18,6 @@ from ops.attention import MASKED
 from tasks.choosing import Choosing
 from tasks.inputs import encoder_inputs
 from tasks.task import Batch
-from tasks.texts import read_split
 from tasks.whole_texts import WholeTexts
 
 
@@ -64,22 +63,10 @@ class MultipleChoice(Choosing, WholeTexts):
 
     @cache  # noqa: B019  (a task lives as long as its process)
     def examples(self, split: str, *, labelled: bool = True) -> ChoiceExamples:
-        data = self.config.data
-        label = data.label if labelled else None
-        fields = tuple(field for field in (data.text, data.text_pair, data.choices, label) if field)
-        examples = choice_examples(
-            read_split(data, split, fields=fields),
-            self.tokenizer,
-            length=data.length,
-            text=data.text,
-            question=data.text_pair,
-            choices=data.choices,
-            label=label,
-            blank=data.blank,
-        )
+        examples = self._read(split, choice_examples, labelled=labelled, blank=self.config.data.blank)
         print(
             f"{split}: {len(examples)} questions with up to {examples.most} choices, median "
-            f"{int(np.median(examples.lengths))} tokens, {examples.truncated} rows cut at {data.length}",
+            f"{int(np.median(examples.lengths))} tokens, {examples.truncated} rows cut at {self.config.data.length}",
             flush=True,
         )
         return examples
