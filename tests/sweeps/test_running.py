@@ -241,7 +241,7 @@ def test_the_command_stops_its_runs_at_a_signal_and_goes_on_when_started_again(t
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(sign)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == 1
     assert "1 missing, 1 stopped" in out
     again = subprocess.run(command, capture_output=True, **told)
