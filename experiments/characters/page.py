@@ -15,6 +15,7 @@ def harness_table(report: Mapping[str, Any]) -> str:
         (task, name, f"{ours[task][name]:.6f}", f"{value:.6f}", f"{abs(ours[task][name] - value):.1e}")
         for task, scores in theirs.items()
         for name, value in scores.items()
+        if name != "sample_len"
     ]
     return f"{origin(report)}\n{markdown(HEADER, rows)}"
 
