@@ -1,0 +1,63 @@
+"""What needs no net: the answer that is commonest in training, and the one that is commonest after the first word.
+
+python -m experiments.long_range.trivial runs/data/listops
+
+ListOps' first word is its outermost operator.
+"""
+
+import argparse
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+
+from data.records import Record, read_records
+from errors import InputError
+
+
+def told_by(parts: Sequence[Hashable], labels: Sequence[str]) -> dict[Hashable, str]:
+    """The commonest label of each part."""
+    counts: dict[Hashable, Counter[str]] = defaultdict(Counter)
+    for part, label in zip(parts, labels, strict=True):
+        counts[part][label] += 1
+    return {part: found.most_common(1)[0][0] for part, found in counts.items()}
+
+
+def trivial_accuracies(train: Sequence[Record], test: Sequence[Record]) -> dict[str, float]:
+    """Of the test's examples, in percent; a first word that training has not is a wrong answer."""
+
+    def labels(records: Sequence[Record]) -> list[str]:
+        return [str(record.get("label")) for record in records]
+
+    def firsts(records: Sequence[Record]) -> list[str]:
+        return [record.text("text").split(maxsplit=1)[0] for record in records]
+
+    def right(answers: Sequence[str | None]) -> float:
+        return 100 * sum(map(str.__eq__, labels(test), map(str, answers))) / len(test)
+
+    commonest = told_by([""] * len(train), labels(train))[""]
+    by_word = told_by(firsts(train), labels(train))
+    return {
+        "commonest answer": right([commonest] * len(test)),
+        "commonest after the first word": right([by_word.get(word) for word in firsts(test)]),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("directory", type=Path, help="holds train.jsonl and test.jsonl")
+    given = parser.parse_args()
+    try:
+        train, test = (
+            read_records(given.directory / f"{s}.jsonl", fields=("text", "label")) for s in ("train", "test")
+        )
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for name, value in trivial_accuracies(train, test).items():
+        print(f"{name}: {value:.1f} % of {len(test)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
