@@ -116,7 +116,7 @@ def _data() -> ConfigDict:
     data.target = ""  # field that holds the text to write (translation, summarisation)
     data.references = ()  # fields that hold texts which would be right, where there are several; () = target
     data.prefix = ""  # stands before each text to read, such as "summarize: " (translation, summarisation)
-    data.choices = ""  # field that holds the answers to choose from (multiple_choice)
+    data.choices = ""  # field that holds the answers to choose from (multiple_choice, candidates)
     data.blank = ""  # where a question has this, a choice stands in its place; "" = after it (multiple_choice)
     data.label = "label"  # field that holds the class, or the number (regression)
     data.hypothesis = "This text is about {}."  # what a text may entail; {} = the name of a class (zero_shot)

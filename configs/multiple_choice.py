@@ -8,8 +8,9 @@ r"""Which answer is right, of a few about a text, as in RACE: by a model from a 
         --config.data.train=train.jsonl --config.data.validation=dev.jsonl --config.data.text=text \
         --config.data.text_pair=question --config.data.choices=choices --config.data.label=label --config.data.test=
 
-RACE is read as TFDS has it, an article with lists of questions, options and answers, in its `part` high or middle. Its
-own files are the same objects, for both parts at once one a line of a .jsonl file:
+RACE is read as TFDS has it, an article with lists of questions, options and answers, in its `part` high or middle; to
+prepare it, that one time, TFDS needs TensorFlow. Its own files are the same objects, for both parts at once one a line
+of a .jsonl file:
 `for f in RACE/train/*/*.txt; do tr -d '\n' < $f; echo; done > train.jsonl`.
 
 For base and large the hyperparameters are RoBERTa's (Liu et al. 2019, table 10): a rate of 1e-5, batches of 16

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,11 +33,11 @@ class CandidateExamples:
     origins: tuple[str, ...]
     cut: int
 
-    @property
+    @cached_property
     def most(self) -> int:
         return max(map(len, self.choices))
 
-    @property
+    @cached_property
     def lengths(self) -> Int[np.ndarray, " N"]:
         return np.asarray([len(ids) for ids in self.ids], np.int32)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,22 +31,23 @@ class ChoiceExamples:
     labels: Int[np.ndarray, " N"] | None
     origins: tuple[str, ...]
 
-    def __post_init__(self):
+    @cached_property
+    def _bounds(self) -> Int[np.ndarray, "N 2"]:
+        """The first row of each question, and the one after its last."""
         ends = np.cumsum([len(each) for each in self.choices])
-        starts = np.concatenate([[0], ends[:-1]])
-        object.__setattr__(self, "_bounds", np.stack([starts, ends], axis=1))
+        return np.stack([np.concatenate([[0], ends[:-1]]), ends], axis=1)
 
     @property
     def ids(self) -> tuple[Int[np.ndarray, " _"], ...]:
         """Of all rows, one after another."""
         return self.flat.ids
 
-    @property
+    @cached_property
     def most(self) -> int:
         """Choices of the question that has the most."""
         return max(map(len, self.choices))
 
-    @property
+    @cached_property
     def lengths(self) -> Int[np.ndarray, " N"]:
         return np.maximum.reduceat(self.flat.lengths, self._bounds[:, 0])
 

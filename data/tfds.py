@@ -127,8 +127,9 @@ def _prepare(builder: Any, name: str) -> None:
     try:
         builder.download_and_prepare()
     except ImportError as error:
+        package = error.name or "tensorflow"  # TFDS raises some anew, without the name
         raise InputError(
-            f"{name} needs the package {error.name} to be prepared, though not to be read; install it, then "
+            f"{name} needs the package {package} to be prepared, though not to be read; install it, then "
             f"{_how_to_prepare(name)}"
         ) from error
     except Exception as error:  # a builder is anyone's code, and a download fails in many ways

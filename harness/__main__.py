@@ -41,22 +41,15 @@ def main() -> None:
 def run(given: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Raises InputError without the harness, a model, or a task of the name."""
     try:
-        import lm_eval
-        from lm_eval.tasks import TaskManager
+        from harness.language_model import LanguageModel, evaluated, known_tasks, told
     except ImportError as error:
         raise InputError(f"the harness is not installed ({error}): pip install lm_eval") from error
-    from harness.language_model import LanguageModel, told
     from harness.loaded import load
 
-    manager = TaskManager(
-        include_path=str(given.include) if given.include else None, include_defaults=given.include is None
-    )
     names = given.tasks.split(",")
-    if missing := [name for name in names if name not in manager.all_tasks]:
-        raise InputError(f"there is no task {missing[0]!r}; with --include only the tasks of that directory are known")
+    manager = known_tasks(names, given.include)
     model = LanguageModel(load(given.directory), batch_size=given.batch_size)
-    how = {"num_fewshot": given.shots, "limit": given.limit, "bootstrap_iters": 0}
-    return told(lm_eval.simple_evaluate(model=model, tasks=names, task_manager=manager, **how)["results"])
+    return told(evaluated(model, names, manager, num_fewshot=given.shots, limit=given.limit)["results"])
 
 
 if __name__ == "__main__":

@@ -7,17 +7,20 @@ text stands for an empty one, and text goes on up to the first of the strings at
 
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import lm_eval
 import numpy as np
 from flax import nnx
 from jax import Array
 from jaxtyping import Bool, Float, Int
 from lm_eval import utils
-from lm_eval.api.model import TemplateLM
+from lm_eval.api.model import LM, TemplateLM
 from lm_eval.models.utils import normalize_gen_kwargs, postprocess_generated_text
+from lm_eval.tasks import TaskManager
 
 from decoding import Decoder, Settings, texts
 from errors import InputError
@@ -151,6 +154,23 @@ def _scores(
     logits = model(ids).logits
     chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), labels[..., None], axis=-1)[..., 0]
     return (chosen * counted).sum(1), ((logits.argmax(-1) == labels) | (counted == 0)).all(1)
+
+
+def known_tasks(names: Sequence[str], include: Path | None = None) -> TaskManager:
+    """What knows these tasks; `include` is a directory of tasks, which then are the only ones.
+
+    Raises:
+      InputError: there is none of a name.
+    """
+    manager = TaskManager(include_path=str(include) if include else None, include_defaults=include is None)
+    if missing := [name for name in names if name not in manager.all_tasks]:
+        raise InputError(f"there is no task {missing[0]!r}; with --include only the tasks of that directory are known")
+    return manager
+
+
+def evaluated(model: LM, names: Sequence[str], manager: TaskManager, **how: Any) -> dict[str, Any]:
+    """What the harness finds of any of its models."""
+    return lm_eval.simple_evaluate(model=model, tasks=list(names), task_manager=manager, bootstrap_iters=0, **how)
 
 
 def told(results: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 python train.py --config=configs/wikihop.py:base --config.init_from=longformer-4096 --config.data.train=train.jsonl ...
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from typing import Any
@@ -18,7 +17,7 @@ from data.candidates import CandidateExamples, PadCandidates, candidate_examples
 from errors import InputError
 from ops.attention import MASKED
 from tasks.choosing import Choosing
-from tasks.inputs import check_global_tokens, encoder_inputs
+from tasks.inputs import batch_lengths, check_global_tokens, encoder_inputs, first_token_global
 from tasks.task import Batch
 
 
@@ -43,13 +42,6 @@ class Candidates(Choosing):
         return {"classes": 1, "dropout_rate": self.config.model.dropout_rate}
 
     @property
-    def identity(self) -> dict[str, Any]:
-        examples = self.examples("train")
-        digest = hashlib.sha256(b"".join(examples.ids))
-        digest.update(examples.labels.tobytes())
-        return {"tokenizer": self.tokenizer.sha256, "training data": digest.hexdigest()}
-
-    @property
     def columns(self) -> tuple[str, ...]:
         own = ("choice_places", "choice_mask", "labels", "example_weights")
         return ("input_ids", "attention_mask", "global_attention_mask", *own)
@@ -63,8 +55,7 @@ class Candidates(Choosing):
     def collate(self, examples: Sequence[dict[str, Any]], longest: int | None = None) -> Batch:
         batch = self._padded(examples, longest)
         if self._is_longformer and self.config.data.global_tokens == "first":
-            batch["global_attention_mask"] = np.zeros_like(batch["attention_mask"])
-            batch["global_attention_mask"][:, 0] = 1
+            batch["global_attention_mask"] = first_token_global(batch["attention_mask"])
         return batch
 
     @property
@@ -78,7 +69,7 @@ class Candidates(Choosing):
     @cached_property
     def _padded(self) -> PadCandidates:
         data = self.config.data
-        lengths = (*sorted(length for length in data.buckets if length < data.length), data.length)
+        lengths = batch_lengths(data)
         return PadCandidates(lengths, self.tokenizer.pad_id, front_global=self._front_global)
 
     @cache  # noqa: B019  (a task lives as long as its process)

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from errors import InputError
 from ops.losses import correct_sums, cross_entropy_sums
-from tasks.examples import ExampleTask
+from tasks.examples import ExampleTask, labelled_identity
 from tasks.task import Answer, Totals
 from tasks.texts import read_split
 
@@ -35,6 +35,10 @@ class Choosing(ExampleTask):
             raise InputError(f"{config.task} has choices: leave data.classes, data.outside and masking.inputs empty")
         if config.mode == "export":
             raise InputError(f"a run of {config.task} cannot be exported: its head is in none of the families' files")
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return labelled_identity(self.tokenizer, self.examples("train"))
 
     def _read(self, split: str, make: Callable[..., Any], *, labelled: bool, **more: Any) -> Any:
         """What `make`, choice_examples or candidate_examples, makes of the split's records."""

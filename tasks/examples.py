@@ -1,5 +1,6 @@
 """What tasks share that learn from a source of examples."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -129,3 +130,10 @@ class ExampleTask(ABC):
     @property
     def _loading(self) -> dict[str, Any]:
         return {"transform": self.drawn, "collate": self.collate, "vocab_size": self.tokenizer.vocab_size}
+
+
+def labelled_identity(tokenizer: Tokenizer, examples: Any) -> dict[str, str]:
+    """As `Task.identity`, of a source with `ids` and `labels`."""
+    digest = hashlib.sha256(b"".join(examples.ids))
+    digest.update(examples.labels.tobytes())
+    return {"tokenizer": tokenizer.sha256, "training data": digest.hexdigest()}

@@ -16,6 +16,11 @@ def encoder_inputs(batch: Mapping[str, Any]) -> dict[str, Any]:
     return {name: batch[name] for name in ENCODER_INPUTS if name in batch}
 
 
+def batch_lengths(data: Any) -> tuple[int, ...]:
+    """Tokens that a batch may be padded to, increasing: the shorter of `data.buckets`, and `data.length`."""
+    return (*sorted(length for length in data.buckets if length < data.length), data.length)
+
+
 def check_global_tokens(choice: str, also: tuple[str, ...] = ()) -> None:
     if choice not in GLOBAL_TOKENS + also:
         raise InputError(f"data.global_tokens={choice!r} is not one of {', '.join(GLOBAL_TOKENS + also)}")

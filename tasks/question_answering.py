@@ -26,7 +26,7 @@ from ops.attention import MASKED
 from ops.losses import cross_entropy_sums
 from ops.spans import best_spans
 from tasks.examples import ExampleTask
-from tasks.inputs import check_global_tokens, encoder_inputs
+from tasks.inputs import batch_lengths, check_global_tokens, encoder_inputs
 from tasks.spans import Found, found_in_windows
 from tasks.task import Answer, Batch, Totals
 from tasks.texts import read_split
@@ -249,7 +249,7 @@ class QuestionAnswering(ExampleTask):
     @cached_property
     def collate(self) -> PadReading:
         data = self.config.data
-        lengths = (*sorted(length for length in data.buckets if length < data.length), data.length)
+        lengths = batch_lengths(data)
         which = {"global_first": self._global == "first", "global_question": self._global == "question"}
         return PadReading(lengths, self.tokenizer.pad_id, **which)
 

@@ -30,7 +30,7 @@ from metrics.srl import Counts, count_arguments
 from ops.bio import best_tags
 from ops.losses import correct_sums, cross_entropy_sums
 from tasks.examples import ExampleTask
-from tasks.inputs import encoder_inputs
+from tasks.inputs import batch_lengths, encoder_inputs
 from tasks.role_answers import (
     Found,
     NextWords,
@@ -202,7 +202,7 @@ class SemanticRoles(ExampleTask):
     @cached_property
     def _pad(self) -> PadRoles:
         data = self.config.data
-        lengths = (*sorted(length for length in data.buckets if length < data.length), data.length)
+        lengths = batch_lengths(data)
         return PadRoles(lengths, self.tokenizer.pad_id)
 
     def examples(self, split: str, *, labelled: bool = True) -> RoleExamples:

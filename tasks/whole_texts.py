@@ -1,6 +1,5 @@
 """What tasks share that say one thing of each text, or of each pair of texts."""
 
-import hashlib
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
@@ -13,8 +12,8 @@ from flax import nnx
 from data.classification import ClassificationExamples, PadTo, classification_examples
 from data.masking import hide_tokens
 from errors import InputError
-from tasks.examples import ExampleTask
-from tasks.inputs import check_global_tokens, encoder_inputs
+from tasks.examples import ExampleTask, labelled_identity
+from tasks.inputs import batch_lengths, check_global_tokens, encoder_inputs
 from tasks.task import Batch
 from tasks.texts import read_split
 from tasks.word_table import check_word_vectors, words_from_vectors
@@ -48,9 +47,7 @@ class WholeTexts(ExampleTask):
 
     @property
     def identity(self) -> dict[str, Any]:
-        digest = hashlib.sha256(b"".join(self.examples("train").ids))
-        digest.update(self.examples("train").labels.tobytes())
-        return {"tokenizer": self.tokenizer.sha256, "training data": digest.hexdigest()}
+        return labelled_identity(self.tokenizer, self.examples("train"))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -81,7 +78,7 @@ class WholeTexts(ExampleTask):
     @cached_property
     def padded(self) -> PadTo:
         data = self.config.data
-        lengths = (*sorted(length for length in data.buckets if length < data.length), data.length)
+        lengths = batch_lengths(data)
         first = self.config.model.name == "longformer" and data.global_tokens == "first"
         return PadTo(lengths, self.tokenizer.pad_id, global_first=first)
 

@@ -14,7 +14,7 @@ from errors import InputError
 from metrics import perplexity
 from ops.losses import chunked_sums, correct_sums, cross_entropy_sums, smoothed_sums
 from tasks.examples import ExampleTask
-from tasks.inputs import check_global_tokens, encoder_inputs
+from tasks.inputs import batch_lengths, check_global_tokens, encoder_inputs
 from tasks.task import Totals
 
 
@@ -62,7 +62,7 @@ class Writing(ExampleTask):
     def collate(self) -> PadPairs:
         data, model = self.config.data, self.config.model
         return PadPairs(
-            (*sorted(length for length in data.buckets if length < data.length), data.length),
+            batch_lengths(data),
             data.target_length,
             pad_id=self.tokenizer.pad_id,
             start_id=self.form.start_id(self.tokenizer),

@@ -75,14 +75,10 @@ def write_tasks(folder: Path, text: str) -> None:
 
 
 def scored(model: Any, tasks: Path) -> dict[str, dict[str, float]]:
-    import lm_eval
-    from lm_eval.tasks import TaskManager
+    from harness.language_model import evaluated, known_tasks, told
 
-    from harness.language_model import told
-
-    manager = TaskManager(include_path=str(tasks), include_defaults=False)
-    found = lm_eval.simple_evaluate(model=model, tasks=list(TASKS), task_manager=manager, bootstrap_iters=0)
-    return told(found["results"])
+    names = list(TASKS)
+    return told(evaluated(model, names, known_tasks(names, tasks))["results"])
 
 
 def backends(exported: Path) -> dict[str, Any]:

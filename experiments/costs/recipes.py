@@ -16,8 +16,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import flax.nnx as nnx
-import jax
 import numpy as np
 
 from configs.described import described
@@ -27,7 +25,9 @@ from experiments import machine
 from experiments.costs.page import fitted_prices
 from experiments.costs.terms import terms
 from models import HEADS, MODELS
-from models.build import net_sizes
+from models.build import builder
+from skeleton import Skeleton
+from train import model_sizes
 from whole_files import write_json
 
 RESULTS = machine.ROOT / "experiments" / "costs" / "results"
@@ -54,15 +54,10 @@ def counted(recipe: str) -> dict[str, Any]:
     place = machine.ROOT / recipe.partition(":")[0]
     config = described(f"{place}:{recipe.partition(':')[2]}", function="get_config", what="recipe")
     kind, net = MODELS[config.model.name]
-    words = config.model.vocab_size or config.tokenizer.vocab_size
-    sizes = net_sizes({**config.model, "vocab_size": words}, kind)
-    head = HEADS[config.task] if config.task in ("masked_lm", "causal_lm") else None
-
-    def build():
-        inner = net(sizes, rngs=nnx.Rngs(0))
-        return head(inner, rngs=nnx.Rngs(0)) if head else inner
-
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(nnx.eval_shape(build), nnx.Param)))
+    sizes = model_sizes(config, kind)
+    whole = config.task in ("masked_lm", "causal_lm")  # other heads are too small to count
+    build = builder(sizes, net, HEADS[config.task]) if whole else lambda rngs: net(sizes, rngs=rngs)
+    parameters = Skeleton(build).parameter_count
     length = config.data.length
     predicted = {"masked_lm": predictions_per_row(config.masking.rate, length), "causal_lm": length - 1}
     has_global = config.model.name == "longformer" and config.data.global_tokens != "none" and not sizes.causal

@@ -1,4 +1,4 @@
-"""Small nets for two processor cores, from nothing and after the inputs themselves; not run to their end yet.
+"""Small nets for two processor cores, from nothing and after the inputs themselves; two of ListOps have been run.
 
     python -m sweeps run experiments/long_range/sweep.py:listops-transformer
     python -m sweeps run experiments/long_range/sweep.py:listops-longformer_global-inputs   # holes in the inputs, first

@@ -1,4 +1,5 @@
-"""What needs no net: the answer that is commonest in training, and the one that is commonest after the first word.
+"""What needs no net: the answer that is commonest in training, and the one that is commonest after the first word,
+with the loss of the counts that tell it.
 
 python -m experiments.long_range.trivial runs/data/listops
 
@@ -6,6 +7,7 @@ ListOps' first word is its outermost operator.
 """
 
 import argparse
+import math
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
@@ -23,23 +25,37 @@ def told_by(parts: Sequence[Hashable], labels: Sequence[str]) -> dict[Hashable, 
     return {part: found.most_common(1)[0][0] for part, found in counts.items()}
 
 
+def first_word_loss(train: Sequence[Record], test: Sequence[Record]) -> float:
+    """Nats of the test's labels by how often each followed the first word in training; half a time is added to each."""
+    labels = sorted({str(record.get("label")) for record in train})
+    counts = Counter((_first(record), str(record.get("label"))) for record in train)
+    of_word = Counter(_first(record) for record in train)
+
+    def nats(record: Record) -> float:
+        word, label = _first(record), str(record.get("label"))
+        return -math.log((counts[word, label] + 0.5) / (of_word[word] + 0.5 * len(labels)))
+
+    return sum(map(nats, test)) / len(test)
+
+
+def _first(record: Record) -> str:
+    return record.text("text").split(maxsplit=1)[0]
+
+
 def trivial_accuracies(train: Sequence[Record], test: Sequence[Record]) -> dict[str, float]:
     """Of the test's examples, in percent; a first word that training has not is a wrong answer."""
 
     def labels(records: Sequence[Record]) -> list[str]:
         return [str(record.get("label")) for record in records]
 
-    def firsts(records: Sequence[Record]) -> list[str]:
-        return [record.text("text").split(maxsplit=1)[0] for record in records]
-
     def right(answers: Sequence[str | None]) -> float:
         return 100 * sum(map(str.__eq__, labels(test), map(str, answers))) / len(test)
 
     commonest = told_by([""] * len(train), labels(train))[""]
-    by_word = told_by(firsts(train), labels(train))
+    by_word = told_by(list(map(_first, train)), labels(train))
     return {
         "commonest answer": right([commonest] * len(test)),
-        "commonest after the first word": right([by_word.get(word) for word in firsts(test)]),
+        "commonest after the first word": right([by_word.get(word) for word in map(_first, test)]),
     }
 
 
@@ -56,6 +72,7 @@ def main() -> int:
         return 2
     for name, value in trivial_accuracies(train, test).items():
         print(f"{name}: {value:.1f} % of {len(test)}")
+    print(f"loss by the first word: {first_word_loss(train, test):.3f} nats")
     return 0
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from configs import defaults
+from data.choices import choice_examples
 from data.questions import read_questions
 from data.records import Record
-from data.tfds import read_tfds
+from data.tfds import TfdsSource, read_tfds
 from errors import InputError
 from tasks.texts import read_split
 
@@ -52,7 +53,7 @@ def test_a_part_of_a_split_can_be_asked_for(prepared):
 def test_a_prepared_directory_is_enough_without_the_builders_code_and_tensorflow_stays_out(prepared):
     program = f"""
 import sys
-from data.tfds import read_tfds
+from data.tfds import TfdsSource, read_tfds
 source = read_tfds("tiny_reviews", split="test", data_dir={str(prepared)!r})
 assert len(source) == 3 and source[0].values["text"].startswith("review")
 assert "tensorflow" not in sys.modules and "tiny_tfds_builder" not in sys.modules
@@ -123,3 +124,32 @@ def test_a_config_names_a_split_and_may_have_it_prepared(prepared, tmp_path):
         read_split(settings, "train", fields=("text",))
     settings.prepare = True
     assert [record.values["text"][:6] for record in read_split(settings, "train", fields=("text",))] == ["review"] * 3
+
+
+@pytest.mark.parametrize("questions", [["Was _?", "Wer?"], ["Wer?"]])
+def test_lists_of_questions_with_lists_of_options_as_race_has_them_are_lists_of_texts(questions, tokenizer):
+    """From bytes as TFDS stores them: to prepare lists of lists it needs TensorFlow, to read them it does not."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.proto import tf_example_pb2
+
+    stored, options = tf_example_pb2.Example(), [["é", "b", "c"], ["w", "x", "y", "z"]][: len(questions)]
+    columns = {"article": ["Ein Wal."], "questions": questions, "answers": ["C", "D"][: len(questions)]}
+    columns["options/ragged_flat_values"] = [text for each in options for text in each]
+    for name, texts in columns.items():
+        stored.features.feature[name].bytes_list.value.extend(text.encode() for text in texts)
+    stored.features.feature["options/ragged_row_lengths_0"].int64_list.value.extend(map(len, options))
+    text = tfds.features.Text()
+    texts = tfds.features.Sequence(text)
+    features = {"article": text, "questions": texts, "answers": texts, "options": tfds.features.Sequence(texts)}
+    example = tfds.features.FeaturesDict(features).deserialize_example_np(stored.SerializeToString())
+    (record,) = TfdsSource([example], tuple(features), "race/high")
+    assert record.values == {
+        "article": "Ein Wal.",
+        "questions": questions,
+        "answers": columns["answers"],
+        "options": options,
+    }
+    named = {"text": "article", "question": "questions", "choices": "options", "label": "answers"}
+    found = choice_examples([record], tokenizer, length=32, **named)
+    assert found.labels.tolist() == [2, 3][: len(questions)]
+    assert found.origins[-1] == f"race/high:0, question {len(questions)}"

@@ -9,7 +9,7 @@ from experiments.costs import boxes, recipes
 from experiments.costs.page import fitted_prices
 from experiments.costs.terms import BLOCK
 from models import MODELS
-from models.cost import step_flops
+from models.cost import TRAINING, attention_flops, step_flops
 
 UPDATE = {"parameters": 30.0}
 PRICES = {
@@ -58,9 +58,11 @@ def test_a_recipe_is_counted_as_train_counts_it(name):
     config = described(name, function="get_config", what="recipe")
     sizes = train.model_sizes(config, MODELS[config.model.name][0])
     how = {"length": found["length"], "predicted": found["terms"]["logits"] // sizes.vocab_size}
-    needed = step_flops(sizes, rows=1, global_tokens=config.model.name == "longformer", **how)
-    counted = sum(found["terms"][part] for part in ("products", "attention", "band"))
-    assert counted == needed if found["model"] == "transformer" else counted >= 0.95 * needed
+    longformer = config.model.name == "longformer"
+    needed = step_flops(sizes, rows=1, global_tokens=longformer, **how)
+    pairs = TRAINING * attention_flops(sizes, found["length"], global_tokens=int(longformer))
+    assert found["terms"]["products"] == needed - pairs
+    assert found["terms"]["attention"] == (0 if longformer else pairs)
     assert (found["steps"], found["rows"]) == (config.train.steps, config.train.batch_size)
 
 

@@ -1,7 +1,9 @@
+import math
+
 import pytest
 
 from data.records import Record
-from experiments.long_range.trivial import trivial_accuracies
+from experiments.long_range.trivial import first_word_loss, trivial_accuracies
 
 
 def records(*lines):
@@ -13,3 +15,9 @@ def test_the_first_word_is_told_apart_from_the_commonest_answer():
     test = records(("[MAX 7 ]", 9), ("[MIN 7 ]", 0), ("[MED 7 ]", 9), ("[MIN 1 ]", 9))
     found = trivial_accuracies(train, test)
     assert found == {"commonest answer": pytest.approx(75), "commonest after the first word": pytest.approx(50)}
+
+
+def test_the_loss_is_of_the_counts_after_the_first_word():
+    train = records(("[MAX 1 ]", 9), ("[MAX 2 ]", 9), ("[MAX 3 ]", 8), ("[MIN 1 ]", 8))
+    test = records(("[MAX 7 ]", 9), ("[MIN 7 ]", 9))
+    assert first_word_loss(train, test) == pytest.approx(-(math.log(2.5 / 4) + math.log(0.5 / 2)) / 2)

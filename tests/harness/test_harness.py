@@ -78,13 +78,9 @@ def exported(tmp_path_factory):
 
 
 def scored(model, tasks):
-    import lm_eval
-    from lm_eval.tasks import TaskManager
+    from harness.language_model import evaluated, known_tasks, told
 
-    from harness.language_model import told
-
-    manager = TaskManager(include_path=str(tasks), include_defaults=False)
-    found = lm_eval.simple_evaluate(model=model, tasks=list(TASKS), task_manager=manager, bootstrap_iters=0)
+    found = evaluated(model, list(TASKS), known_tasks(list(TASKS), tasks))
     return told(found["results"]), found["samples"]
 
 
