@@ -68,9 +68,7 @@ class Candidates(Choosing):
 
     @cached_property
     def _padded(self) -> PadCandidates:
-        data = self.config.data
-        lengths = batch_lengths(data)
-        return PadCandidates(lengths, self.tokenizer.pad_id, front_global=self._front_global)
+        return PadCandidates(batch_lengths(self.config.data), self.tokenizer.pad_id, front_global=self._front_global)
 
     @cache  # noqa: B019  (a task lives as long as its process)
     def examples(self, split: str, *, labelled: bool = True) -> CandidateExamples:

@@ -201,9 +201,7 @@ class SemanticRoles(ExampleTask):
 
     @cached_property
     def _pad(self) -> PadRoles:
-        data = self.config.data
-        lengths = batch_lengths(data)
-        return PadRoles(lengths, self.tokenizer.pad_id)
+        return PadRoles(batch_lengths(self.config.data), self.tokenizer.pad_id)
 
     def examples(self, split: str, *, labelled: bool = True) -> RoleExamples:
         return self._examples(split, labelled)

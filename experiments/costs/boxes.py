@@ -13,8 +13,8 @@ FREE = 0.9  # share of a device's memory that a step may hold
 SINGLE = 4  # bytes of a number in the steps that the prices were fitted to
 AGAIN = 4 / 3  # of the operations, where layers are computed again in the backward pass
 BOXES = {  # what the table calls them: a chip of training/chips.py, and how many
-    "v5e-256": ("TPU v5 lite", 256),
-    "v5p-64": ("TPU v5", 64),
+    "256 x v5e": ("TPU v5 lite", 256),
+    "64 x v5p": ("TPU v5", 64),
     "8 x H100": ("NVIDIA H100", 8),
     "8 x H200": ("NVIDIA H200", 8),
 }
