@@ -17,7 +17,8 @@ SENTENCE = {  # keys of the data, in tokens
     "evaluation.batch_size": 64,
 }
 PARAGRAPH = {"data.length": 384, "train.batch_size": 16, "train.steps": 1000}
-WINDOWS = {"data.length": 512, "train.batch_size": 8, "train.steps": 400}
+WINDOWS = {"data.length": 512, "data.stride": 64, "train.batch_size": 8, "train.steps": 400}
+WHOLE_SENTENCE = SENTENCE | {"data.length_groups": 20, "train.steps": 1200}
 WHOLE = {"data.length": 8192, "train.batch_size": 1, "train.steps": 400}
 SHARED = {
     "model.max_positions": 8192,
@@ -25,19 +26,19 @@ SHARED = {
     "optimizer.learning_rate": 2e-3,
     "optimizer.warmup_steps": 100,
 }
-SETS = {  # data, keys, what it starts from, whether documents are read whole
-    "qamr": ("qamr", SENTENCE, "", False),
-    "qamr-whole": ("qamr", SENTENCE, "", True),
-    "squad1": ("squad1", PARAGRAPH, "qamr", False),
-    "squad2": ("squad2", PARAGRAPH, "qamr", False),
-    "covid_qa": ("covid_qa", WINDOWS, "qamr", False),
-    "covid_qa-whole": ("covid_qa", WHOLE, "qamr-whole", True),
+SETS = {  # data, keys, what it starts from, whether documents are read whole, how often it is validated
+    "qamr": ("qamr", SENTENCE, "", False, 8),
+    "qamr-whole": ("qamr", WHOLE_SENTENCE, "", True, 4),
+    "squad1": ("squad1", PARAGRAPH, "qamr", False, 8),
+    "squad2": ("squad2", PARAGRAPH, "qamr", False, 8),
+    "covid_qa": ("covid_qa", WINDOWS, "qamr", False, 2),
+    "covid_qa-whole": ("covid_qa", WHOLE, "qamr-whole", True, 2),
 }
 
 
 def get_sweep(name: str) -> Sweep:
-    data, keys, start, whole = pick(SETS, name, key="what follows the colon")
-    every = keys["train.steps"] // 8
+    data, keys, start, whole, validations = pick(SETS, name, key="what follows the colon")
+    every = keys["train.steps"] // validations
     started = {"init_from": f"runs/answering/{start}/points/seed={{seed}}", "optimizer.learning_rate": 5e-4}
     return Sweep(
         recipe="configs/question_answering.py:tiny,overlap=True" + (",whole=8192" if whole else ""),
