@@ -2,8 +2,8 @@
 
     python -m sweeps run experiments/answering/attention.py --at-once=2
 
-Reads runs/data/qamr, which prepare.py writes. Four layers whose windows are 4 tokens on each side pass a word on by 16 at
-most, as twelve layers of 256 do by 3,072 in an article of 4,096: most of the sentence sees nothing of the question
+Reads runs/data/qamr, which prepare.py writes. Four layers whose windows are 4 tokens on each side pass a word on by 16
+at most, as twelve layers of 256 do by 3,072 in an article of 4,096: most of the sentence sees nothing of the question
 unless the question is global (Beltagy et al. 2020, section 6).
 """
 

@@ -7,6 +7,7 @@ import pytest
 from data.questions import read_questions
 from data.records import read_records
 from errors import InputError
+from experiments.answering import attention
 from experiments.answering.prepare import main, prepare
 from experiments.answering.sweep import SETS, get_sweep
 
@@ -90,10 +91,18 @@ def test_every_command_of_the_study_parses_and_starts_from_a_run_of_the_study(na
     monkeypatch.chdir(Path(__file__).resolve().parents[2])
     sweep = get_sweep(name)
     sweep.check()
-    _, _, start, whole = SETS[name]
+    _, _, start, whole, _ = SETS[name]
     assert (",whole=" in sweep.recipe) == whole
     if start:
         begun = {point.seed: point.workdir.as_posix() for point in get_sweep(start).points()}
         for point in sweep.points():
             assert f"--config.init_from={begun[point.seed]}" in point.commands[0]
         assert SETS[start][3] == whole  # the weights are of the same kind of net
+
+
+def test_the_nets_of_the_attention_sweep_differ_in_global_attention_alone(monkeypatch):
+    monkeypatch.chdir(Path(__file__).resolve().parents[2])
+    sweep = attention.get_sweep()
+    sweep.check()
+    assert [sorted(setting) for setting in sweep.settings] == [["data.global_tokens"]] * 2
+    assert len(sweep.points()) == 4
