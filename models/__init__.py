@@ -2,6 +2,7 @@
 
 from models.alternating import Alternating
 from models.config import AlternatingConfig, LongformerConfig, TransformerConfig
+from models.dual_encoder import DualEncoder
 from models.heads import MaskedLM, SequenceClassifier, SpanFinder, TokenClassifier
 from models.longformer import Longformer
 from models.transformer import Transformer
@@ -24,6 +25,7 @@ HEADS = {
     "regression": SequenceClassifier,
     "zero_shot": SequenceClassifier,
     "multiple_choice": SequenceClassifier,
+    "matching": DualEncoder,
     "candidates": TokenClassifier,
     "semantic_roles": TokenClassifier,
     "question_answering": SpanFinder,
@@ -35,6 +37,7 @@ __all__ = [
     "Alternating",
     "AlternatingConfig",
     "CausalLM",
+    "DualEncoder",
     "Generator",
     "Longformer",
     "LongformerConfig",

@@ -37,6 +37,13 @@ class PooledOutput(NamedTuple):
     attentions: Attentions = None
 
 
+class MatchOutput(NamedTuple):
+    """`vectors` are those of the two texts."""
+
+    logits: Float[Array, "B C"]
+    vectors: Float[Array, "B 2 D"]
+
+
 class MaskedLMOutput(NamedTuple):
     """`logits` are float32 and stand at the asked positions (P), or at all (S) where none were asked."""
 

@@ -6,6 +6,7 @@ from tasks.causal_lm import CausalLM
 from tasks.classification import Classification
 from tasks.denoising import Denoising
 from tasks.masked_lm import MaskedLM
+from tasks.matching import Matching
 from tasks.multiple_choice import MultipleChoice
 from tasks.question_answering import QuestionAnswering
 from tasks.regression import Regression
@@ -23,6 +24,7 @@ TASKS = {
     "regression": Regression,
     "zero_shot": ZeroShot,
     "multiple_choice": MultipleChoice,
+    "matching": Matching,
     "candidates": Candidates,
     "span_corruption": SpanCorruption,
     "denoising": Denoising,

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from data.choices import ChoiceExamples, choice_examples
 from ops.attention import MASKED
 from tasks.choosing import Choosing
-from tasks.inputs import encoder_inputs
+from tasks.inputs import encoder_inputs, pad_rows
 from tasks.task import Batch
 from tasks.whole_texts import WholeTexts
 
@@ -50,15 +50,10 @@ class MultipleChoice(Choosing, WholeTexts):
         return jnp.where(batch["choice_mask"], told, MASKED)
 
     def collate(self, examples: Sequence[dict[str, Any]], longest: int | None = None) -> Batch:
-        room = max(example["room"] for example in examples)
-        rows = [row for e in examples for row in [*e["rows"], *e["rows"][:1] * (room - len(e["rows"]))]]
-        flat = self.padded(rows, longest)
-        del flat["index"]
-        batch = {name: x.reshape(len(examples), room, *x.shape[1:]) for name, x in flat.items()}  # [B C ...]
-        batch["choice_mask"] = np.asarray([[n < len(e["rows"]) for n in range(room)] for e in examples])
-        batch["index"] = np.asarray([e["index"] for e in examples], np.int32)
-        if "label" in examples[0]:
-            batch["labels"] = np.asarray([e["label"] for e in examples], np.int32)
+        room = max(each["room"] for each in examples)
+        filled = [each | {"rows": each["rows"] + each["rows"][:1] * (room - len(each["rows"]))} for each in examples]
+        batch = pad_rows(self.padded, filled, longest)
+        batch["choice_mask"] = np.asarray([[n < len(each["rows"]) for n in range(room)] for each in examples])
         return batch
 
     @cache  # noqa: B019  (a task lives as long as its process)

@@ -1,0 +1,63 @@
+"""How two texts stand to each other, told from a vector of each: neither is read with a view of the other.
+
+python train.py --config=configs/long_range.py:retrieval
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from data.matching import MatchingExamples, matching_examples
+from errors import InputError
+from tasks.classification import Classification
+from tasks.inputs import pad_rows
+from tasks.task import Batch
+
+
+class Matching(Classification):
+    """One class for each pair of the fields `data.text` and `data.text_pair` (Tay et al. 2020, section 2.2).
+
+    As `Classification`, which reads both in one row.
+    """
+
+    def __post_init__(self):
+        super().__post_init__()
+        config = self.config
+        if not config.data.text_pair:
+            raise InputError("data.text_pair must name the field of the text that data.text is matched with")
+        if config.masking.inputs:
+            raise InputError("masking.inputs hides words of single rows; leave it 0 for matching")
+        if config.mode == "export":
+            raise InputError("a run of matching cannot be exported: its head is in none of the families' files")
+
+    @property
+    def head(self) -> dict[str, Any]:
+        model = self.config.model
+        return {"classes": len(self.classes), "pooling": model.pooling, "interaction": model.interaction}
+
+    @property
+    def rows(self) -> int:
+        return 2
+
+    def collate(self, examples: Sequence[dict[str, Any]], longest: int | None = None) -> Batch:
+        return pad_rows(self.padded, examples, longest)
+
+    @cache  # noqa: B019  (a task lives as long as its process)
+    def examples(self, split: str, *, labelled: bool = True) -> MatchingExamples:
+        data = self.config.data
+        examples = matching_examples(
+            self._records(split, labelled=labelled),
+            self.tokenizer,
+            length=data.length,
+            texts=(data.text, data.text_pair),
+            classes=self.classes,
+            label=data.label if labelled else None,
+        )
+        print(
+            f"{split}: {len(examples)} pairs, the longer of median {int(np.median(examples.lengths))} tokens, "
+            f"{examples.truncated} texts cut at {data.length}",
+            flush=True,
+        )
+        return examples
