@@ -73,7 +73,8 @@ def _model() -> ConfigDict:
     model.scaled_scores = True  # attention scores are divided by sqrt(K); T5's are not
     model.activation = "gelu"  # gelu | gelu_tanh | relu | geglu | geglu_tanh
     model.token_types = 0  # number of token types (BERT has 2); 0 = no such embedding
-    model.pooling = "first"  # whose vector a text is told by: first | last (token) | mean (classification, regression)
+    model.pooling = "first"  # whose vector a text is told by: first | last (token) | mean (not masked_lm)
+    model.interaction = "none"  # nli: products and differences of two texts' vectors stand beside them (matching)
     model.dropout_rate = 0.1  # on embeddings and on each residual branch
     model.attention_dropout_rate = 0.1  # on attention probabilities
     model.norm_epsilon = 1e-5  # added to the variance in layer normalisation
@@ -132,6 +133,7 @@ def _data() -> ConfigDict:
     data.cross_documents = False  # attention crosses the documents packed into a row, as in RoBERTa
     data.question_length = 64  # tokens at which a question is cut; such are counted and told (question_answering)
     data.stride = 128  # tokens of a document that one window of it shares with the next (question_answering)
+    data.empty_windows = 1.0  # share trained on of the windows without their question's answer (question_answering)
     data.misplaced_answers = "refuse"  # answers not at their start: refuse | nearest (moved there, and counted)
     data.mark_overlap = False  # token type 2 marks a document's words that the question has too (question_answering)
     data.global_tokens = "first"  # tokens with global attention: none | first | question (and first) (longformer)

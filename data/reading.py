@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,6 +96,17 @@ class ReadingExamples:
             f"{int(np.median(self.lengths))} tokens; {self.cut} questions cut, {self.widened} answers widened to whole "
             "tokens"
         )
+
+    def thinned(self, kept: float, seed: int) -> "ReadingExamples":
+        """With a drawn share of the windows that hold no answer of a question that has one."""
+        empty = np.asarray([self._empty(window) for window in self.windows])
+        numbers = np.flatnonzero(~empty | (np.random.default_rng(seed).random(len(empty)) < kept))
+        windows = tuple(self.windows[number] for number in numbers)
+        return replace(self, windows=windows, lengths=self.lengths[numbers])
+
+    def _empty(self, window: Window) -> bool:
+        places = self.places[window.question]
+        return len(places) > 0 and not ((places[:, 0] >= window.begin) & (places[:, 1] < window.end)).any()
 
     def before(self, window: Window) -> int:
         """Places of its row before the document's first token."""

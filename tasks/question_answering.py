@@ -58,17 +58,29 @@ class QuestionAnswering(ExampleTask):
                 f"model.max_global_tokens={model.max_global_tokens} does not hold the first token and a question of "
                 f"data.question_length={data.question_length} tokens: {asked}"
             )
+        if not 0 <= data.empty_windows <= 1:
+            raise InputError(f"data.empty_windows={data.empty_windows} is a share, 0 to 1")
         self._given_threshold()
 
     @property
     def identity(self) -> dict[str, Any]:
         digest = hashlib.sha256()
-        train = self.examples("train")
+        train = self.training_source
         for window in train.windows:
             digest.update(np.asarray(window).tobytes())
         for asked, document, places in zip(train.asked, train.documents, train.places, strict=True):
             digest.update(asked.tobytes() + document.ids.tobytes() + places.tobytes())
         return {"tokenizer": self.tokenizer.sha256, "training data": digest.hexdigest()}
+
+    @cached_property
+    def training_source(self) -> ReadingExamples:
+        """With `data.empty_windows` of the windows without an answer (Alberti et al. 2019 leave most of them out)."""
+        examples, kept = self.examples("train"), self.config.data.empty_windows
+        if kept == 1:
+            return examples
+        thinned = examples.thinned(kept, self.config.seed)
+        print(f"train: {len(thinned)} of {len(examples)} windows, each that holds an answer among them", flush=True)
+        return thinned
 
     @property
     def score_names(self) -> tuple[str, ...]:

@@ -188,3 +188,31 @@ def test_windows_too_narrow_and_texts_without_tokens_are_refused(tokenizer):
         empty = Question("a", text, document, (), "file: question a")
         with pytest.raises(InputError, match="file: question a: the tokenizer finds no token in its"):
             reading_examples([empty], pieces, length=64, stride=8, question_length=8)
+
+
+def test_thinned_windows_are_all_that_hold_an_answer_and_a_share_of_the_others(tokenizer):
+    document = " ".join(["sea"] * 400) + " whale " + " ".join(["sea"] * 400)
+    at = document.index("whale")
+    asked = [
+        words_question(document),  # no answer: each of its windows says so, and stays
+        Question("1", "what?", document, (Place(at, at + 5),), "file: question 1"),
+    ]
+    examples = reading_examples(asked, tokenizer, length=48, stride=8, question_length=8)
+    whole = [examples[number] for number in range(len(examples))]
+    held = {number for number, row in enumerate(whole) if row["answers"].any()}
+    unasked = {number for number, window in enumerate(examples.windows) if window.question == 0}
+    assert held
+    for share in (0.0, 0.3):
+        thinned = examples.thinned(share, seed=0)
+        places = [examples.windows.index(window) for window in thinned.windows]
+        assert places == sorted(places)
+        assert held | unasked <= set(places)
+        others = len(examples) - len(held | unasked)
+        assert abs(len(set(places) - held - unasked) - share * others) <= 4 * (share * others) ** 0.5
+        for number, place in enumerate(places):
+            same = {name: x for name, x in thinned[number].items() if name != "index"}
+            assert all(np.array_equal(x, whole[place][name]) for name, x in same.items())
+            assert thinned.lengths[number] == len(same["input_ids"])
+    assert examples.thinned(0.3, seed=0).windows == examples.thinned(0.3, seed=0).windows
+    assert examples.thinned(0.3, seed=0).windows != examples.thinned(0.3, seed=1).windows
+    assert examples.thinned(1.0, seed=0).windows == examples.windows

@@ -219,3 +219,19 @@ def test_a_task_without_a_reply_says_so(tmp_path):
 
     with pytest.raises(InputError, match="task='question_answering' has no reply to a line; mode=talk is not for it"):
         Silent(make_config(tmp_path), None, tmp_path).reply(None, "hello")
+
+
+def test_a_run_trains_on_the_windows_that_are_kept_and_scores_all(tmp_path):
+    directory = tmp_path
+    every, few = (
+        make_task(make_config(directory, length=20, stride=2, empty_windows=share), directory) for share in (1.0, 0.0)
+    )
+    assert every.training_source is every.examples("train")
+    assert 0 < len(few.training_source) < len(every.training_source)
+    rows = [few.training_source[number] for number in range(len(few.training_source))]
+    answered = [few.examples("train").questions[w.question].answers for w in few.training_source.windows]
+    assert all(row["answers"].any() for row, answers in zip(rows, answered, strict=True) if answers)
+    assert few.identity != every.identity
+    assert len(few.examples("train")) == len(every.examples("train"))
+    with pytest.raises(InputError, match=r"data.empty_windows=2.0 is a share, 0 to 1"):
+        make_task(make_config(directory, empty_windows=2.0), directory)
