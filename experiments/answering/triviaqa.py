@@ -18,8 +18,6 @@ pairs; published on dev are F1 75.2 by Longformer-base and 74.3 by RoBERTa-base 
 the same form; not run on TriviaQA, which was not at hand.
 """
 
-import argparse
-import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,41 +25,22 @@ from pathlib import Path
 from typing import Any
 
 from errors import InputError
+from experiments.answering.benchmark import places, prepare_or_score, read_questions, write_paragraphs
 from metrics.squad import squad_scores
-from whole_files import write_bytes
 
 WORDS = 4_000  # of an article that are kept: none of what follows fits into rows of 4,096 tokens
-PLACES = 16  # answers of a pair, at most: the first ones
 PARTS = {"train": "train", "dev": "validation"}  # theirs: ours
-NEITHER = r"(?<!\w){}(?!\w)"
 
 
 def questions_of(path: Path) -> list[dict[str, Any]]:
     """Raises InputError for a file that is not TriviaQA's."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))["Data"]
-        for each in data:
-            each["Question"], each["QuestionId"], each["EntityPages"]  # all that is read of each
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give the unpacked triviaqa-rc") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: is not TriviaQA's JSON, Data with questions ({error!r})") from error
-    return data
+    return read_questions(path, within="Data", fields=("Question", "QuestionId", "EntityPages"))
 
 
 def names_of(question: Mapping[str, Any]) -> list[str]:
     """What the answer may be called, as people write it; none in a test file."""
     answer = question.get("Answer", {})
     return list(dict.fromkeys(name for name in [answer.get("Value", ""), *answer.get("Aliases", [])] if name.strip()))
-
-
-def places(document: str, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Where names stand in the document as whole words, in any case; of those that begin together the longest."""
-    found: dict[int, str] = {}
-    for name in sorted(names, key=len, reverse=True):
-        for match in re.finditer(NEITHER.format(re.escape(name)), document, re.IGNORECASE):
-            found.setdefault(match.start(), match.group())
-    return [{"text": found[start], "answer_start": start} for start in sorted(found)][:PLACES]
 
 
 def pairs(question: Mapping[str, Any], evidence: Path) -> Iterator[dict[str, Any]]:
@@ -90,14 +69,15 @@ def prepare(source: Path, out: Path) -> list[str]:
             f"{ours}: {len(asked)} questions about {len(found)} articles, of which {len(found) - len(answered)} name "
             "no answer and are left out"
         )
-        _write(out / f"{ours}.json", answered)
+        write_paragraphs(out / f"{ours}.json", answered, version="triviaqa")
         if theirs == "dev":
-            _write(out / "asked.json", found)
+            write_paragraphs(out / "asked.json", found, version="triviaqa")
     return told
 
 
-def score(asked: Sequence[Mapping[str, Any]], predictions: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Exact match and F1 over all questions, in percent; one without a prediction has answered nothing."""
+def score(path: Path, predictions: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Exact match and F1 over all questions of the file, in percent; one without a prediction has answered nothing."""
+    asked = questions_of(path)
     best: dict[str, tuple[float, str]] = {}
     for line in predictions:
         number = line["id"].partition("--")[0]
@@ -109,32 +89,5 @@ def score(asked: Sequence[Mapping[str, Any]], predictions: Sequence[Mapping[str,
     return squad_scores({number: text for number, (_, text) in best.items()}, references, version="1.1")
 
 
-def _write(path: Path, paragraphs: list[dict[str, Any]]) -> None:
-    articles = [{"title": "", "paragraphs": [paragraph]} for paragraph in paragraphs]
-    write_bytes(path, [json.dumps({"version": "triviaqa", "data": articles}, ensure_ascii=False).encode()])
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    preparing = commands.add_parser("prepare")
-    preparing.add_argument("source", type=Path)
-    preparing.add_argument("--to", type=Path, required=True)
-    scoring = commands.add_parser("score")
-    scoring.add_argument("asked", type=Path, help="qa/wikipedia-dev.json")
-    scoring.add_argument("predictions", type=Path, help="predictions.jsonl of mode=predict")
-    given = parser.parse_args()
-    try:
-        if given.command == "prepare":
-            print("\n".join(prepare(given.source, given.to)))
-        else:
-            lines = [json.loads(line) for line in given.predictions.read_text(encoding="utf-8").splitlines()]
-            print(json.dumps(score(questions_of(given.asked), lines)))
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(prepare_or_score(prepare, score, description=__doc__))

@@ -7,7 +7,8 @@ import pytest
 
 import train
 from errors import InputError
-from experiments.answering.triviaqa import main, places, prepare, questions_of, score
+from experiments.answering.benchmark import places, prepare_or_score
+from experiments.answering.triviaqa import prepare, questions_of, score
 
 ROOT = Path(__file__).resolve().parents[2]
 CITIES = ("Lima", "Oslo", "Rome", "Cairo")
@@ -55,7 +56,7 @@ def test_pairs_that_name_no_answer_are_left_out_of_what_is_learnt_and_not_of_wha
 
 
 def test_the_likeliest_answer_of_all_articles_counts_against_all_names(source):
-    asked = questions_of(source / "qa" / "wikipedia-dev.json")
+    asked = source / "qa" / "wikipedia-dev.json"
 
     def line(number, page, probability, text):
         return {"id": f"tc_{number}--{page}", "candidates": [{"answer": text, "probability": probability}]}
@@ -70,7 +71,7 @@ def test_the_likeliest_answer_of_all_articles_counts_against_all_names(source):
 def test_a_net_is_trained_asked_and_scored_on_files_of_the_form(source, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, "argv", ["triviaqa", "prepare", str(source), f"--to={tmp_path}"])
-    assert main() == 0
+    assert prepare_or_score(prepare, score, description="") == 0
     files = {"train": "train", "validation": "validation", "test": "asked"}
     settings = [f"data.{split}={tmp_path}/{name}.json" for split, name in files.items()]
     settings += [
@@ -88,16 +89,17 @@ def test_a_net_is_trained_asked_and_scored_on_files_of_the_form(source, tmp_path
     capsys.readouterr()
     dev = source / "qa" / "wikipedia-dev.json"
     monkeypatch.setattr(sys, "argv", ["triviaqa", "score", str(dev), f"{tmp_path}/run/predictions.jsonl"])
-    assert main() == 0
+    assert prepare_or_score(prepare, score, description="") == 0
     assert 0 <= json.loads(capsys.readouterr().out)["f1"] <= 100
 
 
 def test_other_files_are_refused(tmp_path, source):
     (tmp_path / "squad.json").write_text('{"data": []}')
-    with pytest.raises(InputError, match=r"squad\.json: is not TriviaQA's JSON"):
+    with pytest.raises(InputError, match=r"squad\.json: does not list objects with Question"):
         questions_of(tmp_path / "squad.json")
     with pytest.raises(InputError, match="cannot be read"):
         questions_of(tmp_path / "none.json")
     nameless = [{"QuestionId": "tc_1", "Question": "?", "EntityPages": []}]
+    (tmp_path / "nameless.json").write_text(json.dumps({"Data": nameless}))
     with pytest.raises(InputError, match="tc_1 has no answer"):
-        score(nameless, [])
+        score(tmp_path / "nameless.json", [])

@@ -1,0 +1,106 @@
+"""HotpotQA's questions about ten paragraphs as SQuAD's JSON, and the score of their answers.
+
+    python -m experiments.answering.hotpotqa prepare DIR --to=runs/data/hotpotqa
+    python train.py --config=configs/question_answering.py:base,whole=4096 \
+        --config.init_from=longformer-4096 --config.model.from_init=True --config.optimizer.warmup_steps=1000 \
+        --config.train.steps=14150 --config.train.batch_size=32 --config.train.accumulation=16 \
+        --config.data.train=runs/data/hotpotqa/train.json --config.data.validation=runs/data/hotpotqa/validation.json \
+        --config.data.test=runs/data/hotpotqa/asked.json --config.workdir=runs/hotpotqa
+    # the same command with --config.mode=predict --config.prediction.split=test
+    python -m experiments.answering.hotpotqa score DIR/hotpot_dev_distractor_v1.json runs/hotpotqa/predictions.jsonl
+
+DIR holds hotpot_train_v1.1.json and hotpot_dev_distractor_v1.json (hotpotqa.github.io). A document begins with the line
+"yes no", where the answers to questions of that kind stand, and goes on with the ten paragraphs, each under its title.
+Any other answer is taken wherever it stands in a supporting sentence, else in any; questions whose answer stands
+nowhere are left out of train.json and validation.json, and counted. asked.json has all of dev.
+
+Answers alone: which sentences support them is not told, so that the joint F1 of Beltagy et al. 2020 (64.4 on dev by
+Longformer-base, 63.5 by RoBERTa-base, table 7; two stages) has no counterpart here. The keys above are triviaqa.py's,
+with five epochs of HotpotQA's 90,564 training questions. Exercised on a small file of the same form; not run on
+HotpotQA, which was not at hand.
+"""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from errors import InputError
+from experiments.answering.benchmark import places, prepare_or_score, read_questions, write_paragraphs
+from metrics.squad import exact_match, normalized, word_f1
+
+FILES = {"hotpot_train_v1.1.json": "train", "hotpot_dev_distractor_v1.json": "validation"}
+FIELDS = ("_id", "question", "answer", "supporting_facts", "context")
+WORDS = ("yes", "no")
+SPECIAL = (*WORDS, "noanswer")  # an answer that is one of these is wrong unless it is the very one
+
+
+def paragraph(question: Mapping[str, Any]) -> dict[str, Any]:
+    """A paragraph of SQuAD's JSON with its one question.
+
+    Raises:
+      InputError: naming the question, if its context is no list of titles with sentences.
+    """
+    supporting = {tuple(fact) for fact in question["supporting_facts"]}
+    answer, document = question["answer"], " ".join(WORDS)
+    everywhere, supported = [], []
+    try:
+        for title, sentences in question["context"]:
+            document += f"\n\n{title}\n"
+            for number, sentence in enumerate(sentences):
+                found = _moved(places(sentence, [answer]), len(document))
+                everywhere += found
+                supported += found if (title, number) in supporting else []
+                document += sentence
+    except (TypeError, ValueError) as error:
+        raise InputError(f"question {question['_id']}: its context is no list of [title, [sentences]]") from error
+    found = places(" ".join(WORDS), [answer]) if answer in WORDS else supported or everywhere
+    asked = {"id": question["_id"], "question": question["question"], "answers": found}
+    return {"context": document, "qas": [asked]}
+
+
+def _moved(found: Iterable[Mapping[str, Any]], by: int) -> list[dict[str, Any]]:
+    return [{"text": each["text"], "answer_start": each["answer_start"] + by} for each in found]
+
+
+def prepare(source: Path, out: Path) -> list[str]:
+    """Writes the files and tells what is in them."""
+    told = []
+    for theirs, ours in FILES.items():
+        found = [paragraph(question) for question in read_questions(source / theirs, fields=FIELDS)]
+        answered = [each for each in found if each["qas"][0]["answers"]]
+        told.append(
+            f"{ours}: {len(found)} questions, of which {len(found) - len(answered)} have an answer that stands nowhere "
+            "and are left out"
+        )
+        write_paragraphs(out / f"{ours}.json", answered, version="hotpotqa")
+        if ours == "validation":
+            write_paragraphs(out / "asked.json", found, version="hotpotqa")
+    return told
+
+
+def score(path: Path, predictions: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Exact match and F1 of the answers to all questions of the file, in percent, as HotpotQA counts them.
+
+    A question without a prediction scores 0 (Yang et al. 2018, section 5.1; hotpot_evaluate_v1.py).
+    """
+    told = {line["id"]: line["answer"] for line in predictions}
+    asked = read_questions(path, fields=FIELDS)
+    if not asked:
+        raise InputError(f"{path}: has no question to score")
+    pairs = [(told.get(question["_id"], ""), question["answer"]) for question in asked]
+    exact = [exact_match(answer, right) if answer else 0.0 for answer, right in pairs]
+    f1 = [answer_f1(answer, right) for answer, right in pairs]
+    return {"exact_match": 100 * sum(exact) / len(pairs), "f1": 100 * sum(f1) / len(pairs)}
+
+
+def answer_f1(answer: str, right: str) -> float:
+    """Of the words in common; 0 where one of the two is yes, no or noanswer and the other is not the same."""
+    said = normalized(answer), normalized(right)
+    if said[0] != said[1] and any(each in SPECIAL for each in said):
+        return 0.0
+    return word_f1(answer, right, empty_is_right=False)
+
+
+if __name__ == "__main__":
+    sys.exit(prepare_or_score(prepare, score, description=__doc__))
