@@ -76,14 +76,12 @@ class Choosing(ExampleTask):
     def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
         """`choice` counts from 0."""
         examples = self.examples(split, labelled=False)
-        for batch, found in self.answered(answer, split, labelled=False):
-            for row in np.flatnonzero(batch["example_weights"]):
-                number = int(batch["index"][row])
-                choices = examples.choices[number]
-                chances = found["probabilities"][row][: len(choices)]
-                yield {
-                    "origin": examples.origins[number],
-                    "choice": (best := int(chances.argmax())),
-                    "text": choices[best],
-                    "probabilities": [round(float(p), 6) for p in chances],
-                }
+        for number, found in self.answered_rows(answer, split, labelled=False):
+            choices = examples.choices[number]
+            chances = found["probabilities"][0][: len(choices)]
+            yield {
+                "origin": examples.origins[number],
+                "choice": (best := int(chances.argmax())),
+                "text": choices[best],
+                "probabilities": [round(float(p), 6) for p in chances],
+            }

@@ -97,15 +97,14 @@ class Classification(WholeTexts):
     def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
         classes, origins = self.classes, self.examples(split, labelled=False).origins
         threshold = self._threshold(answer) if self._thresholded else 0.0
-        for batch, found in self.answered(answer, split, labelled=False):
-            told = _answered(found["probabilities"], self._outside, threshold)
-            for row in np.flatnonzero(batch["example_weights"]):
-                chances = found["probabilities"][row]
-                yield {
-                    "origin": origins[batch["index"][row]],
-                    "label": classes[int(told[row])],
-                    "probabilities": {name: round(float(p), 6) for name, p in zip(classes, chances, strict=True)},
-                }
+        for number, found in self.answered_rows(answer, split, labelled=False):
+            (told,) = _answered(found["probabilities"], self._outside, threshold)
+            chances = zip(classes, found["probabilities"][0], strict=True)
+            yield {
+                "origin": origins[number],
+                "label": classes[int(told)],
+                "probabilities": {name: round(float(p), 6) for name, p in chances},
+            }
 
     @property
     def _thresholded(self) -> bool:
@@ -122,9 +121,9 @@ class Classification(WholeTexts):
 
     def _told(self, answer: Answer, split: str) -> tuple[np.ndarray, np.ndarray]:
         """The labels [N] of a split and the probabilities [N C] that the model gives."""
-        real = ((batch, found, batch["example_weights"] > 0) for batch, found in self.answered(answer, split))
-        labels, probabilities = zip(*((b["labels"][w], f["probabilities"][w]) for b, f, w in real), strict=True)
-        return np.concatenate(labels), np.concatenate(probabilities)
+        numbers, found = zip(*self.answered_rows(answer, split), strict=True)
+        labels = self.examples(split).labels[np.asarray(numbers)]
+        return labels, np.concatenate([each["probabilities"] for each in found])
 
     def _confusion_scores(self, confusion: np.ndarray) -> dict[str, float]:
         f1 = binary_f1(confusion) if len(confusion) == 2 else macro_f1(confusion)

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -97,17 +98,35 @@ class ExampleTask(ABC):
     def written(self, predictions: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
         return {}
 
-    def answered(self, answer: Answer, split: str, *, labelled: bool = True) -> Iterator[tuple[Batch, Batch]]:
+    def answered(
+        self, answer: Answer, split: str, *, labelled: bool = True, longest_first: bool = False
+    ) -> Iterator[tuple[Batch, Batch]]:
         """Each whole batch of a split with what `answer` says of it, the same on every process.
 
         Where `labelled`, at most `evaluation.batches` of them: for scores, not for predictions.
         """
         limit = self.config.evaluation.batches if labelled else 0
         examples = self.examples(split) if labelled else self.examples(split, labelled=False)
-        for number, batch in enumerate(self._passed_over(examples, Share())):
+        for number, batch in enumerate(self._passed_over(examples, Share(), longest_first=longest_first)):
             if limit and number == limit:
                 return
             yield batch, answer(batch)
+
+    def answered_rows(
+        self, answer: Answer, split: str, *, labelled: bool = True, few: bool = False
+    ) -> Iterator[tuple[int, Batch]]:
+        """The number of each example with what `answer` says of it, a batch of one, in the order of the split.
+
+        All are asked before the first is told, the longest first, so that little is padded; but where `few` are wanted,
+        or scored (`evaluation.batches`), batch by batch.
+        """
+        whole = not few and not (labelled and self.config.evaluation.batches)
+        rows = (
+            (int(batch["index"][row]), {name: array[row : row + 1] for name, array in found.items()})
+            for batch, found in self.answered(answer, split, labelled=labelled, longest_first=whole)
+            for row in np.flatnonzero(batch["example_weights"])
+        )
+        yield from sorted(rows, key=itemgetter(0)) if whole else rows
 
     @cached_property
     def _train_batches(self) -> TrainBatches:

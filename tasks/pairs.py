@@ -68,24 +68,17 @@ class Pairs(Writing):
         return generate(model, batch["input_ids"], self.settings, **how)._asdict()
 
     def graded(self, answer: Answer, split: str) -> dict[str, float]:
-        written = [
-            self._text(found, row)
-            for batch, found in self.answered(answer, split)
-            for row in np.flatnonzero(batch["example_weights"])
-        ]
+        written = [self._text(found) for _, found in self.answered_rows(answer, split)]
         return self.graded_texts(written, self._right(split)[: len(written)])
 
     def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
         origins = self.examples(split, labelled=False).origins
-        for batch, found in self.answered(answer, split, labelled=False):
-            for row in np.flatnonzero(batch["example_weights"]):
-                texts = [self._text(found, row, number) for number in range(found["tokens"].shape[1])]
-                scores = [round(float(score), 4) for score in found["scores"][row]]
-                yield {"origin": origins[batch["index"][row]], "text": texts[0], "score": scores[0]} | (
-                    {"others": [{"text": t, "score": s} for t, s in zip(texts[1:], scores[1:], strict=True)]}
-                    if len(texts) > 1
-                    else {}
-                )
+        for number, found in self.answered_rows(answer, split, labelled=False):
+            texts = [self._text(found, beam) for beam in range(found["tokens"].shape[1])]
+            scores = [round(float(score), 4) for score in found["scores"][0]]
+            others = [{"text": t, "score": s} for t, s in zip(texts[1:], scores[1:], strict=True)]
+            best = {"origin": origins[number], "text": texts[0], "score": scores[0]}
+            yield best | ({"others": others} if others else {})
 
     def rehearse(self, answer: Answer) -> None:
         for length in self.collate.lengths:
@@ -103,7 +96,7 @@ class Pairs(Writing):
 
     def _replied(self, answer: Answer, ids: np.ndarray, *, question: int) -> str:
         batch = self.collate([{"input_ids": ids, "question": question, "index": np.int32(0)}])
-        return self._text(answer(batch), 0)
+        return self._text(answer(batch))
 
     def written(self, predictions: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
         """A line for each text, line breaks in it made spaces: what scorers of plain files read."""
@@ -120,8 +113,8 @@ class Pairs(Writing):
             first=first[0] if first else None,
         )
 
-    def _text(self, found: Mapping[str, np.ndarray], row: int, number: int = 0) -> str:
-        ids = found["tokens"][row, number, : found["lengths"][row, number]]
+    def _text(self, found: Mapping[str, np.ndarray], beam: int = 0) -> str:
+        ids = found["tokens"][0, beam, : found["lengths"][0, beam]]
         return self.tokenizer.decode(ids.tolist()).strip()
 
     @cache  # noqa: B019

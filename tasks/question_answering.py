@@ -166,7 +166,7 @@ class QuestionAnswering(ExampleTask):
         }
 
     def samples(self, answer: Answer) -> list[str]:
-        shown = islice(self._found(answer, "validation"), 3)
+        shown = islice(self._found(answer, "validation", few=True), 3)
         return [f"{found.question.text} {found.text()!r}, marked {found.question.answer_texts!r}" for found in shown]
 
     def rehearse(self, answer: Answer) -> None:
@@ -202,20 +202,16 @@ class QuestionAnswering(ExampleTask):
             parts.append({name: array[: len(rows) - begin] for name, array in found.items()})
         return found_in_windows(examples, rows, _joined(parts))
 
-    def _found(self, answer: Answer, split: str, *, labelled: bool = True) -> Iterator[Found]:
+    def _found(self, answer: Answer, split: str, *, labelled: bool = True, few: bool = False) -> Iterator[Found]:
         """Of each question in turn whose windows are all read."""
         examples = self.examples(split, labelled=labelled)
-        questions = groupby(self._windows_found(answer, split, labelled), lambda row: examples.windows[row[0]].question)
+        windows = self.answered_rows(answer, split, labelled=labelled, few=few)
+        questions = groupby(windows, lambda row: examples.windows[row[0]].question)
         counts = np.bincount([window.question for window in examples.windows])
         for number, rows in questions:
             indices, parts = zip(*rows, strict=True)
             if len(indices) == counts[number]:
                 yield found_in_windows(examples, indices, _joined(parts))
-
-    def _windows_found(self, answer: Answer, split: str, labelled: bool) -> Iterator[tuple[int, Batch]]:
-        for batch, found in self.answered(answer, split, labelled=labelled):
-            for row in np.flatnonzero(batch["example_weights"]):
-                yield int(batch["index"][row]), {name: array[row : row + 1] for name, array in found.items()}
 
     def _threshold_of(self, found: Sequence[Found]) -> float:
         """The best for F1, where some of these questions have no answer: half way, in log odds, from the last chance

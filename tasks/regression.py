@@ -54,9 +54,9 @@ class Regression(WholeTexts):
         return {"loss": at["loss"], "pearson": together / spreads**0.5 if spreads > 0 else 0.0}
 
     def graded(self, answer: Answer, split: str) -> dict[str, float]:
-        rows = ((found["numbers"], batch) for batch, found in self.answered(answer, split))
-        pairs = [(told[real], b["labels"][real]) for told, b in rows if (real := b["example_weights"] > 0).any()]
-        found = spearman(*(np.concatenate(each) for each in zip(*pairs, strict=True)))
+        labels = self.examples(split).labels
+        pairs = [(found["numbers"][0], labels[number]) for number, found in self.answered_rows(answer, split)]
+        found = spearman(*(np.asarray(each) for each in zip(*pairs, strict=True)))
         return {"spearman": 0.0 if math.isnan(found) else found}  # what never varies has no correlation
 
     def baseline(self, split: str) -> dict[str, Any]:
@@ -70,9 +70,8 @@ class Regression(WholeTexts):
 
     def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
         origins = self.examples(split, labelled=False).origins
-        for batch, found in self.answered(answer, split, labelled=False):
-            for row in np.flatnonzero(batch["example_weights"]):
-                yield {"origin": origins[batch["index"][row]], "number": float(found["numbers"][row])}
+        for number, found in self.answered_rows(answer, split, labelled=False):
+            yield {"origin": origins[number], "number": float(found["numbers"][0])}
 
     @cached_property
     def _mean(self) -> float:

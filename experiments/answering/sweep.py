@@ -19,7 +19,7 @@ SENTENCE = {  # keys of the data, in tokens
 PARAGRAPH = {"data.length": 384, "train.batch_size": 16, "train.steps": 1000}
 WINDOWS = {"data.length": 512, "data.stride": 64, "data.empty_windows": 0.05, "train.batch_size": 8, "train.steps": 400}
 WHOLE_SENTENCE = SENTENCE | {"data.length_groups": 20, "train.steps": 1200}
-WHOLE = {"data.length": 8192, "train.batch_size": 1, "train.steps": 400}
+WHOLE = {"data.length": 8192, "data.empty_windows": 0.05, "train.batch_size": 1, "train.steps": 400}
 SHARED = {
     "model.max_positions": 8192,
     "tokenizer.vocab_size": 4096,
