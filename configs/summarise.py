@@ -40,7 +40,7 @@ def get_config(argument: str = ""):
         config.model.decoder_depth = SIZES[chosen.size]["depth"]
         config.model.windows = (128,)
     config.model.dropout_rate = dropout
-    config.model.max_global_tokens = 64
+    config.model.max_global_tokens = 128  # questions of QMSum have up to 65
     config.tokenizer.vocab_size = 8_000
     config.data.update(source="files", length=length, target_length=chosen.target)
     config.data.buckets = tuple(length // part for part in (8, 4, 2) if length // part >= 64)
