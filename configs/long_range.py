@@ -24,8 +24,8 @@ was tried on made-up files of that form. --config.model.interaction=nli shows th
 of the two vectors too: LRA's code can, its settings do not. With pretrain=True only each pair's first paper is read.
 
 Cost at the repository's settings, the products of models/cost.py for all steps, nothing measured: listops 32 PFLOP
-(Longformer 20), text 20 at 1,000 bytes, retrieval 38 (10), image 11 (27), pathfinder 29, path_x 207 (8).
-None was run yet.
+(Longformer 20), text 20 at 1,000 bytes, retrieval 38 (10), image 11 (27), pathfinder 29, path_x 207
+(8). None was run yet.
 
 Pathfinder's places are sinusoids in LRA's files, with which its users report chance (its issue 60): for learned ones,
 --config.model.positions=learned. What those files say of a Longformer on path_x is not known; it has the Transformer's.

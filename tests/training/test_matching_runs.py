@@ -3,6 +3,7 @@
 import json
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -80,10 +81,13 @@ def test_each_text_is_read_as_if_alone(place, interaction):
         vocab_size=270, width=16, depth=1, heads=2, mlp_width=16, max_positions=32, windows=(4,), token_types=0
     )
     model = DualEncoder(Longformer(cfg, rngs=nnx.Rngs(0)), **task.head, rngs=nnx.Rngs(1))
+    nnx.update(model, jax.tree.map(lambda x: 10 * x, nnx.state(model, nnx.Param)))  # else all logits are nearly 0
     batch = {name: jnp.asarray(x) for name, x in next(iter(task.evaluation_batches("test"))).items()}
     assert batch["input_ids"].shape == (4, 2, 32)
     assert batch["global_attention_mask"].sum(-1).tolist() == [[1, 1]] * 4
     told = task.logits(model, batch, None)
+    spread = jnp.std(told)  # over pairs and classes
+    assert spread > 1e-2
     examples = task.examples("test")
     for row, index in enumerate(batch["index"]):
         ids = [jnp.asarray(each["input_ids"])[None] for each in examples[int(index)]["rows"]]
@@ -92,8 +96,8 @@ def test_each_text_is_read_as_if_alone(place, interaction):
             for each in ids
         )
         difference = jnp.abs(told[row] - model.head(a, b)[0]).max()
-        print(f"{float(difference):.1e}")  # 1e-7 seen
-        assert difference < 1e-5
+        print(f"{float(difference / spread):.1e}")
+        assert difference < 1e-4 * spread
 
 
 def test_products_and_differences_are_seen_by_the_head_alone_that_is_asked_for_them():
