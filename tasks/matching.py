@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from data.matching import MatchingExamples, matching_examples
+from data.classification import classification_examples
+from data.side_by_side import SideBySide
 from errors import InputError
 from tasks.classification import Classification
 from tasks.inputs import pad_rows
@@ -45,15 +46,15 @@ class Matching(Classification):
         return pad_rows(self.padded, examples, longest)
 
     @cache  # noqa: B019  (a task lives as long as its process)
-    def examples(self, split: str, *, labelled: bool = True) -> MatchingExamples:
+    def examples(self, split: str, *, labelled: bool = True) -> SideBySide:
         data = self.config.data
-        examples = matching_examples(
-            self._records(split, labelled=labelled),
-            self.tokenizer,
-            length=data.length,
-            texts=(data.text, data.text_pair),
-            classes=self.classes,
-            label=data.label if labelled else None,
+        records, label = self._records(split, labelled=labelled), data.label if labelled else None
+        how = {"length": data.length, "classes": self.classes}
+        examples = SideBySide(
+            (
+                classification_examples(records, self.tokenizer, text=data.text, label=label, **how),
+                classification_examples(records, self.tokenizer, text=data.text_pair, label=None, **how),
+            )
         )
         print(
             f"{split}: {len(examples)} pairs, the longer of median {int(np.median(examples.lengths))} tokens, "

@@ -8,53 +8,27 @@ python train.py --config=configs/glue.py:mnli --config.task=zero_shot --config.m
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from data.classification import ClassificationExamples, classification_examples
 from data.records import Record
+from data.side_by_side import SideBySide
 from errors import InputError
 from metrics import majority_baseline
 from tasks.class_names import FILE
 from tasks.classification import Classification
-from tasks.inputs import encoder_inputs
+from tasks.inputs import encoder_inputs, pad_rows
 from tasks.task import Batch
 
 SLOT = "{}"
 ENTAILMENT = "entailment"
-
-
-@dataclass(frozen=True)
-class Hypotheses:
-    """A source of texts, each with a row for every candidate; `each` holds the rows of one candidate."""
-
-    each: tuple[ClassificationExamples, ...]
-
-    @property
-    def lengths(self) -> Int[np.ndarray, " N"]:
-        return np.max([examples.lengths for examples in self.each], axis=0)
-
-    @property
-    def labels(self) -> Int[np.ndarray, " N"]:
-        return self.each[0].labels
-
-    @property
-    def origins(self) -> tuple[str, ...]:
-        return self.each[0].origins
-
-    def __len__(self) -> int:
-        return len(self.each[0])
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return {"rows": [examples[index] for examples in self.each]}
 
 
 class ZeroShot(Classification):
@@ -115,19 +89,15 @@ class ZeroShot(Classification):
         return jnp.reshape(told[:, self._entailment], (texts, classes))
 
     def collate(self, examples: Sequence[dict[str, Any]], longest: int | None = None) -> Batch:
-        rows = [row for example in examples for row in example["rows"]]
-        flat = self.padded(rows, longest)
-        of_rows = {name: x.reshape(len(examples), -1, *x.shape[1:]) for name, x in flat.items()}  # [B C ...]
-        per_text = {name: of_rows.pop(name)[:, 0] for name in ("index", "labels") if name in of_rows}
-        return of_rows | per_text
+        return pad_rows(self.padded, examples, longest)
 
     @cache  # noqa: B019  (a task lives as long as its process)
-    def examples(self, split: str, *, labelled: bool = True) -> Hypotheses:
+    def examples(self, split: str, *, labelled: bool = True) -> SideBySide:
         data, records = self.config.data, self._records(split, labelled=labelled)
-        found = Hypotheses(tuple(self._hypothesis(records, name, labelled=labelled) for name in self.classes))
-        cut = sum(examples.truncated for examples in found.each)
+        found = SideBySide(tuple(self._hypothesis(records, name, labelled=labelled) for name in self.classes))
         print(
-            f"{split}: {len(found)} texts with {len(self.classes)} hypotheses, {cut} rows cut at {data.length}",
+            f"{split}: {len(found)} texts with {len(self.classes)} hypotheses, "
+            f"{found.truncated} rows cut at {data.length}",
             flush=True,
         )
         return found
