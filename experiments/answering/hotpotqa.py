@@ -88,10 +88,9 @@ def score(path: Path, predictions: Sequence[Mapping[str, Any]]) -> dict[str, flo
     asked = read_questions(path, fields=FIELDS)
     if not asked:
         raise InputError(f"{path}: has no question to score")
-    pairs = [(told.get(question["_id"], ""), question["answer"]) for question in asked]
-    exact = [exact_match(answer, right) if answer else 0.0 for answer, right in pairs]
-    f1 = [answer_f1(answer, right) for answer, right in pairs]
-    return {"exact_match": 100 * sum(exact) / len(pairs), "f1": 100 * sum(f1) / len(pairs)}
+    pairs = [(told[question["_id"]], question["answer"]) for question in asked if question["_id"] in told]
+    exact, f1 = (sum(each(answer, right) for answer, right in pairs) for each in (exact_match, answer_f1))
+    return {"exact_match": 100 * exact / len(asked), "f1": 100 * f1 / len(asked)}
 
 
 def answer_f1(answer: str, right: str) -> float:
