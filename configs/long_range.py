@@ -111,7 +111,7 @@ REDUCED = {
     },
     "text": SMALL | {"length": 512, "positions": "rotary"},
     "retrieval": SMALL | {"length": 512, "positions": "rotary", "batch": 16},
-    "image": SMALL | {"depth": 2, "batch": 16, "pooling": "mean"},
+    "image": SMALL | {"depth": 2, "batch": 16, "pooling": "mean", "steps": 600, "every": 300},
     "pathfinder": SMALL | {"depth": 2, "batch": 16, "pooling": "mean"},
 }  # fmt: skip
 REDUCED_WINDOWS = {"local": 8, "longformer": 32, "longformer_global": 32}
