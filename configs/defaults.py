@@ -75,6 +75,9 @@ def _model() -> ConfigDict:
     model.token_types = 0  # number of token types (BERT has 2); 0 = no such embedding
     model.pooling = "first"  # whose vector a text is told by: first | last (token) | mean (not masked_lm)
     model.interaction = "none"  # nli: products and differences of two texts' vectors stand beside them (matching)
+    model.mention_tokens = 30  # L, tokens of the longest mention that is looked for (coreference)
+    model.mentions_kept = 0.4  # mentions that are linked for each token, the likeliest (coreference)
+    model.mention_width = 0  # E, size of what is said of a mention's end; 0 = width (coreference)
     model.dropout_rate = 0.1  # on embeddings and on each residual branch
     model.attention_dropout_rate = 0.1  # on attention probabilities
     model.norm_epsilon = 1e-5  # added to the variance in layer normalisation

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from data.conll import read_conll
+from data.conll2012 import is_conll2012, read_conll2012
 from data.squad import squad_questions
 from errors import InputError
 
 DOCUMENTS = ("file", "paragraph", "line")
-SUFFIXES = (".txt", ".jsonl", ".csv", ".tsv", ".conll", ".json")
+SUFFIXES = (".txt", ".jsonl", ".csv", ".tsv", ".conll", "_conll", ".json")
 # The csv module stops at 131072 characters a field, which a long document exceeds.
 LARGEST_FIELD = 1 << 28
 _BLANK_LINES = re.compile(r"\n[ \t]*\n\s*")
@@ -71,7 +72,8 @@ def read_records(
     - .json: SQuAD's, one record per question (data/squad.py).
     - .csv, .tsv: the first line names the columns, unless `columns` does. A .csv quotes as RFC 4180; a .tsv does not
       quote at all.
-    - .conll: one record a sentence, its words with their predicates and roles (data/conll.py); `columns` as there.
+    - .conll (or _gold_conll): one record a sentence, its words with their predicates and roles (data/conll.py;
+      `columns` as there), or one a document with coreference if it begins with "#begin document" (data/conll2012.py).
 
     All text is UTF-8, with or without a byte-order mark; "\r\n" is read as "\n". Every record must have `fields`.
 
@@ -128,8 +130,9 @@ def _read(file: Path, columns: Sequence[str], documents: str) -> Iterator[Record
         return _read_txt(file, text, documents)
     if kind == ".jsonl":
         return _read_jsonl(file, text)
-    if kind == ".conll":
-        return (Record(values, origin) for values, origin in read_conll(file, text, columns))
+    if kind in (".conll", "_conll"):
+        found = read_conll2012(file, text) if is_conll2012(text) else read_conll(file, text, columns)
+        return (Record(values, origin) for values, origin in found)
     if kind == ".json":
         return _read_squad(file, text)
     return _read_table(file, text, columns, tabs=kind == ".tsv")

@@ -12,7 +12,7 @@ from data.classification import PadTo
 from data.packing import next_fit
 from data.sentences import UNKNOWN, Sentence, Span, tags_of
 from data.tokenizer import Tokenizer
-from errors import InputError
+from data.word_tokens import parts_of, words_tokens
 
 TYPES = 12  # token types that tell how far the predicate is; with fewer, 1 is at the predicate and 0 elsewhere
 MARKS = 2  # tokens around the predicate where a net has no token types to tell it by
@@ -141,13 +141,13 @@ def role_examples(
       InputError: with file and line, for a word that alone is longer than a row.
     """
     room = length - 2 - (MARKS if types < 2 else 0)
-    encoded = tokenizer.encode_with_starts([s.text for s in sentences])
-    pieces = [_tokens_by_word(*pair, tokenizer, room) for pair in zip(sentences, encoded, strict=True)]
+    ends, origins = [[end for _, end in s.places] for s in sentences], [s.origin for s in sentences]
+    pieces = words_tokens([s.text for s in sentences], ends, tokenizer, room=room, origins=origins)
     ids, starts = [p for p, _ in pieces], [s for _, s in pieces]
     items: list[Item] = []
     for number, (sentence, at) in enumerate(zip(sentences, starts, strict=True)):
         if unmarked:
-            items += [Item(number, None, *part) for part in _parts(at, room)]
+            items += [Item(number, None, *part) for part in parts_of(at, room)]
         for k, predicate in enumerate(sentence.predicates or ()) if marked else ():
             items.append(Item(number, k, *_around(at, predicate["index"], room)))
     whole = sum(item.last - item.first == len(sentences[item.sentence].words) for item in items)
@@ -161,40 +161,6 @@ def role_examples(
         types=types,
         windowed=len(items) - whole,
     )
-
-
-def _tokens_by_word(
-    sentence: Sentence, encoded: tuple[np.ndarray, np.ndarray], tokenizer: Tokenizer, room: int
-) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " w"]]:
-    """The sentence's ids, and the first of each word and their number; a word without a token gets the unknown one.
-
-    A token is of the first word that ends after the token's start: that may be the space before the word.
-    """
-    ids, at = encoded
-    words = len(sentence.words)
-    owner = np.minimum(np.searchsorted([end for _, end in sentence.places], at, side="right"), words - 1)
-    bare = np.setdiff1d(np.arange(words), owner)
-    if len(bare):
-        ids = np.insert(ids, np.searchsorted(owner, bare), tokenizer.unk_id)
-        owner = np.sort(np.concatenate([owner, bare]))
-    sizes = np.bincount(owner, minlength=words)
-    if sizes.max() > room:
-        word = sentence.words[int(sizes.argmax())]
-        raise InputError(
-            f"{sentence.origin}: the word {word[:40]!r} has {sizes.max()} tokens, more than the {room} that fit into "
-            "data.length; raise it, or take the word out"
-        )
-    return ids, np.concatenate([[0], np.cumsum(sizes)])
-
-
-def _parts(starts: Int[np.ndarray, " w"], room: int) -> list[tuple[int, int]]:
-    """All words in turn, as many in each part as fit."""
-    found, first = [], 0
-    while first < len(starts) - 1:
-        last = int(np.searchsorted(starts, starts[first] + room, side="right")) - 1
-        found.append((first, last))
-        first = last
-    return found
 
 
 def _around(starts: Int[np.ndarray, " w"], at: int, room: int) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from models.alternating import Alternating
 from models.config import AlternatingConfig, LongformerConfig, TransformerConfig
+from models.coreference import CoreferenceModel
 from models.dual_encoder import DualEncoder
 from models.heads import MaskedLM, SequenceClassifier, SpanFinder, TokenClassifier
 from models.longformer import Longformer
@@ -29,6 +30,7 @@ HEADS = {
     "candidates": TokenClassifier,
     "semantic_roles": TokenClassifier,
     "question_answering": SpanFinder,
+    "coreference": CoreferenceModel,
 }
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "Alternating",
     "AlternatingConfig",
     "CausalLM",
+    "CoreferenceModel",
     "DualEncoder",
     "Generator",
     "Longformer",

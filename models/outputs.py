@@ -8,7 +8,7 @@ each layer's probabilities, for all pairs of tokens, without dropout.
 from typing import NamedTuple
 
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 Hidden = tuple[Float[Array, "B S D"], ...] | None
 Attentions = tuple[Float[Array, "B H T S"], ...] | None
@@ -96,6 +96,18 @@ class SpanOutput(NamedTuple):
     last_hidden_state: Float[Array, "B S D"]
     hidden_states: Hidden = None
     attentions: Attentions = None
+
+
+class CoreferenceOutput(NamedTuple):
+    """The mentions that are kept, in the order of the text: first and last token, whether there is one at all, and the
+    float32 logits of what it goes back to: nothing (0), or the mention before it at place k - 1 (k).
+    """
+
+    first_tokens: Int[Array, "B K"]
+    last_tokens: Int[Array, "B K"]
+    kept: Bool[Array, "B K"]
+    antecedent_logits: Float[Array, "B K A"]
+    last_hidden_state: Float[Array, "B S D"]
 
 
 class EncoderDecoderOutput(NamedTuple):

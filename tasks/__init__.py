@@ -4,6 +4,7 @@ from data.loader import Share
 from tasks.candidates import Candidates
 from tasks.causal_lm import CausalLM
 from tasks.classification import Classification
+from tasks.coreference import Coreference
 from tasks.denoising import Denoising
 from tasks.masked_lm import MaskedLM
 from tasks.matching import Matching
@@ -32,6 +33,7 @@ TASKS = {
     "summarisation": Summarisation,
     "semantic_roles": SemanticRoles,
     "question_answering": QuestionAnswering,
+    "coreference": Coreference,
 }
 
 __all__ = ["TASKS", "Share", "load_tokenizer", "vocab_rows"]

@@ -121,11 +121,7 @@ class ExampleTask(ABC):
         or scored (`evaluation.batches`), batch by batch.
         """
         whole = not few and not (labelled and self.config.evaluation.batches)
-        rows = (
-            (int(batch["index"][row]), {name: array[row : row + 1] for name, array in found.items()})
-            for batch, found in self.answered(answer, split, labelled=labelled, longest_first=whole)
-            for row in np.flatnonzero(batch["example_weights"])
-        )
+        rows = rows_of(self.answered(answer, split, labelled=labelled, longest_first=whole))
         yield from sorted(rows, key=itemgetter(0)) if whole else rows
 
     @cached_property
@@ -149,6 +145,13 @@ class ExampleTask(ABC):
     @property
     def _loading(self) -> dict[str, Any]:
         return {"transform": self.drawn, "collate": self.collate, "vocab_size": self.tokenizer.vocab_size}
+
+
+def rows_of(answered: Iterable[tuple[Batch, Batch]]) -> Iterator[tuple[int, Batch]]:
+    """The number of each real example with its answer, a batch of one."""
+    for batch, found in answered:
+        for row in np.flatnonzero(batch["example_weights"]):
+            yield int(batch["index"][row]), {name: array[row : row + 1] for name, array in found.items()}
 
 
 def labelled_identity(tokenizer: Tokenizer, examples: Any) -> dict[str, str]:
