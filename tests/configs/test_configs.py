@@ -40,12 +40,13 @@ RECIPES = [
     *(f"configs/question_answering.py:{size}" for size in ("tiny", "small", "base", "large")),
     "configs/question_answering.py:small,whole=4096,overlap=True",
     *(f"configs/wikihop.py:{size}" for size in ("tiny", "base", "large")),
+    *(f"configs/coreference.py:{size}" for size in ("tiny", "base", "large")),
     *(f"configs/multiple_choice.py:{size}" for size in ("tiny", "base,part=middle", "large")),
     *(f"configs/long_range.py:{task},net={net}" for task in long_range.REPOSITORY for net in long_range.OF_NETS),
     *(f"configs/long_range.py:{task},settings=paper" for task in long_range.PAPER),
     *(f"configs/long_range.py:{task},settings=reduced,net=local,pretrain=True" for task in long_range.REDUCED),
 ]
-OPTIONS = {"classes": 2, "dropout_rate": 0.1}
+OPTIONS = {"classes": 2, "dropout_rate": 0.1, "mention_tokens": 3, "kept": 0.5}
 
 
 def parse(*flags: str) -> ConfigDict:
