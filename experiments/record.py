@@ -15,6 +15,7 @@ from whole_files import write_text
 
 STUDIES = ROOT / "experiments"
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+METRIC = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # as a task calls it, such as rougeL
 COMMITS = re.compile(r"[0-9a-f]{40}(\+changes)?( [0-9a-f]{40}(\+changes)?)*")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -76,7 +77,9 @@ class Record:
 
     def __post_init__(self):
         self._refuse_wrong_types()
-        for key in ("study", "name", "metric", "split"):
+        if not METRIC.fullmatch(self.metric):
+            raise InputError(f"metric should be letters, digits and _ . -, got {self.metric!r}")
+        for key in ("study", "name", "split"):
             if not NAME.fullmatch(getattr(self, key)):
                 raise InputError(f"{key} should be lower-case letters, digits and _ . -, got {getattr(self, key)!r}")
         for key in ("task", "model", "recipe", "command"):

@@ -137,10 +137,15 @@ def main(arguments: list[str] | None = None) -> int:
         sweep = load(given.file)
         if given.command in ("run", *LAUNCHERS):  # a cluster's job of one point does not check all others again
             sweep.check()
-        return ACTIONS.get(given.command, launch_file)(sweep, given)
+        end = ACTIONS.get(given.command, launch_file)(sweep, given)
+        sys.stdout.flush()
+        return end
     except InputError as error:
         print(f"sweeps: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever reads has enough, as `head` does; Python would complain once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 if __name__ == "__main__":

@@ -4,6 +4,9 @@ Data lies in runs/data, by prepare.py. Paragraphs and articles are answered by n
 sentences what a question asks for: run qamr first, and qamr-whole before covid_qa-whole.
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 from errors import pick
 from sweeps import Sweep
 
@@ -26,27 +29,40 @@ SHARED = {
     "optimizer.learning_rate": 2e-3,
     "optimizer.warmup_steps": 100,
 }
-SETS = {  # data, keys, what it starts from, whether documents are read whole, how often it is validated
-    "qamr": ("qamr", SENTENCE, "", False, 8),
-    "qamr-whole": ("qamr", WHOLE_SENTENCE, "", True, 4),
-    "squad1": ("squad1", PARAGRAPH, "qamr", False, 8),
-    "squad2": ("squad2", PARAGRAPH, "qamr", False, 8),
-    "covid_qa": ("covid_qa", WINDOWS, "qamr", False, 2),
-    "covid_qa-whole": ("covid_qa", WHOLE, "qamr-whole", True, 2),
+
+
+@dataclass(frozen=True)
+class Set:
+    """`keys` beside those that all share; `start` names the set whose net is gone on with, if any."""
+
+    data: str
+    keys: dict[str, Any]
+    validations: int
+    start: str = ""
+    whole: bool = False  # documents are read whole
+
+
+SETS = {
+    "qamr": Set("qamr", SENTENCE, 8),
+    "qamr-whole": Set("qamr", WHOLE_SENTENCE, 4, whole=True),
+    "squad1": Set("squad1", PARAGRAPH, 8, start="qamr"),
+    "squad2": Set("squad2", PARAGRAPH, 8, start="qamr"),
+    "covid_qa": Set("covid_qa", WINDOWS, 2, start="qamr"),
+    "covid_qa-whole": Set("covid_qa", WHOLE, 2, start="qamr-whole", whole=True),
 }
 
 
 def get_sweep(name: str) -> Sweep:
-    data, keys, start, whole, validations = pick(SETS, name, key="what follows the colon")
-    every = keys["train.steps"] // validations
-    started = {"init_from": f"runs/answering/{start}/points/seed={{seed}}", "optimizer.learning_rate": 5e-4}
+    each = pick(SETS, name, key="what follows the colon")
+    every = each.keys["train.steps"] // each.validations
+    started = {"init_from": f"runs/answering/{each.start}/points/seed={{seed}}", "optimizer.learning_rate": 5e-4}
     return Sweep(
-        recipe="configs/question_answering.py:tiny,overlap=True" + (",whole=8192" if whole else ""),
+        recipe="configs/question_answering.py:tiny,overlap=True" + (",whole=8192" if each.whole else ""),
         keys={
             **SHARED,
-            **keys,
-            **(started if start else {}),
-            **{f"data.{split}": f"runs/data/{data}/{split}.json" for split in ("train", "validation", "test")},
+            **each.keys,
+            **(started if each.start else {}),
+            **{f"data.{split}": f"runs/data/{each.data}/{split}.json" for split in ("train", "validation", "test")},
             "evaluation.every": every,
             "checkpoint.every": every,
         },

@@ -52,6 +52,7 @@ def test_a_record_survives_its_file(tmp_path):
         ({"config_sha256": "abc"}, "64 hexadecimal digits"),
         ({"versions": {"python": "3.11"}}, "python and jax"),
         ({"name": "My reviews"}, "name should be lower-case"),
+        ({"metric": "rouge L"}, "metric should be letters, digits"),
         ({"command": " "}, "command should not be empty"),
         ({"baseline": None}, "baseline should be"),
         ({"mean": "0.85"}, "mean should be"),
@@ -61,6 +62,10 @@ def test_a_record_survives_its_file(tmp_path):
 def test_a_record_that_cannot_be_true_is_refused(changes, told):
     with pytest.raises(InputError, match=told):
         record(**changes)
+
+
+def test_a_metric_is_called_as_its_scorer_calls_it():
+    assert record(metric="rougeL").filename.endswith(".rougeL.json")
 
 
 def test_a_file_with_a_missing_or_an_unknown_key_is_refused_by_its_name():

@@ -3,7 +3,9 @@
 import os
 import shutil
 import subprocess
+import sys
 from argparse import Namespace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -14,6 +16,8 @@ from sweeps.__main__ import leads, main
 from sweeps.slurm import ranges
 from sweeps.state import Ended, State
 from sweeps.sweep import load
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def finish(sweep: Sweep, number: int) -> None:
@@ -170,3 +174,11 @@ def test_the_first_process_of_a_job_leads():
     assert not leads({"TPU_WORKER_ID": "3", "JOB_COMPLETION_INDEX": "3"})
     with pytest.raises(InputError, match="none of SLURM_PROCID, TPU_WORKER_ID, JOB_COMPLETION_INDEX is set"):
         leads({})
+
+
+def test_a_reader_that_has_enough_ends_a_list_without_a_complaint(place):
+    command = [sys.executable, "-m", "sweeps", "commands", place]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as listing:
+        listing.stdout.close()  # before anything is written
+        assert listing.stderr.read() == b""
+    assert listing.returncode == 0
