@@ -207,6 +207,7 @@ def _prediction() -> ConfigDict:
     prediction.max_answer = 30  # longest answer looked for, tokens (question_answering)
     prediction.no_answer_threshold = "validation"  # a question whose chance to have no answer is above it gets none:
     #                                                a number | validation (the one of the best F1 there)
+    prediction.support_threshold = 0.5  # sentences with a greater probability support the answer (multi_hop)
     prediction.document = ""  # file of the text that the questions of mode=talk are about
     prediction.blanks = ()  # texts with <mask> in them, filled in at the end of masked_lm training for a person to read
     return prediction

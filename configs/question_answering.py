@@ -12,6 +12,8 @@ published model. TFDS's squad: `--config.data.source=tfds --config.data.name=squ
 `train[5%:]`, `train[:5%]` and `validation`; the last is the one on which published scores are given, so that nothing
 is chosen on it.
 
+`supports=True` asks also which sentences support the answer, as HotpotQA does (experiments/answering/hotpotqa.py).
+
 `overlap=True` (for nets that start from nothing) marks a document's words that the question has too, one of the
 features of Chen et al. 2017, section 3.2. Base is BERT's setting (Devlin et al. 2018, section 4.2): 80.8 exact match
 and 88.5 F1 of SQuAD 1.1 from its published weights, as its authors tell; two epochs are 11,000 steps of 16 rows of 384
@@ -35,7 +37,7 @@ SCHEDULES = {
 
 
 def get_config(argument: str = ""):
-    chosen = parse_argument(argument, sizes=tuple(SCHEDULES), whole=0, overlap=False)
+    chosen = parse_argument(argument, sizes=tuple(SCHEDULES), whole=0, overlap=False, supports=False)
     rate, steps, rows, length = SCHEDULES[chosen.size]
     length = chosen.whole or length
     config = defaults.get_config()
@@ -55,9 +57,11 @@ def get_config(argument: str = ""):
     if chosen.overlap:
         config.model.token_types = 3
         config.data.mark_overlap = True
+    if chosen.supports:
+        config.task = "multi_hop"
     config.optimizer.update(learning_rate=rate, warmup_steps=steps // 10, weight_decay=0.01, schedule="linear")
     config.train.update(steps=steps, batch_size=rows)
     config.evaluation.update(every=steps // 10, batch_size=max(1, 16 * 384 // length), graded=True)
-    config.checkpoint.update(every=steps // 10, best="f1")
+    config.checkpoint.update(every=steps // 10, best="joint_f1" if chosen.supports else "f1")
     config.prediction.top = 20
     return config

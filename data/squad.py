@@ -13,7 +13,8 @@ def squad_questions(file: str, text: str) -> Iterator[tuple[dict[str, Any], str]
     """For each question of a file its values and its origin, "file: question id".
 
     Values: id (text, whatever the file has), title ("" if there is none), context, question, and as the file has them
-    answers and is_impossible. Questions and answers are verified where they are made use of (data/questions.py).
+    answers, is_impossible and sentences (data/supporting.py). Questions and answers are verified where they are made
+    use of (data/questions.py).
 
     Raises:
       InputError: naming article and paragraph, counted from 0, for what is not built as SQuAD's JSON is.
@@ -33,7 +34,7 @@ def _question(asked: Any, around: dict[str, Any], origin: str) -> dict[str, Any]
     number = _member(_object(asked, origin), "id", origin)
     if isinstance(number, bool) or not isinstance(number, str | int):
         raise InputError(f"{origin}: its id is {type(number).__name__}, not text or a whole number")
-    kept = {name: asked[name] for name in ("answers", "is_impossible") if name in asked}
+    kept = {name: asked[name] for name in ("answers", "is_impossible", "sentences") if name in asked}
     return {"id": str(number), **around, "question": _member(asked, "question", origin), **kept}
 
 

@@ -8,6 +8,7 @@ from tasks.coreference import Coreference
 from tasks.denoising import Denoising
 from tasks.masked_lm import MaskedLM
 from tasks.matching import Matching
+from tasks.multi_hop import MultiHop
 from tasks.multiple_choice import MultipleChoice
 from tasks.question_answering import QuestionAnswering
 from tasks.regression import Regression
@@ -33,6 +34,7 @@ TASKS = {
     "summarisation": Summarisation,
     "semantic_roles": SemanticRoles,
     "question_answering": QuestionAnswering,
+    "multi_hop": MultiHop,
     "coreference": Coreference,
 }
 

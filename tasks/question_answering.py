@@ -13,21 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
 from data.questions import Question, read_questions
 from data.reading import PadReading, ReadingExamples, reading_examples
-from data.records import read_text
+from data.records import Record, read_text
 from errors import InputError
 from metrics.squad import squad_scores
-from ops.attention import MASKED
-from ops.losses import cross_entropy_sums
-from ops.spans import best_spans
 from tasks.examples import ExampleTask
 from tasks.inputs import batch_lengths, check_global_tokens, encoder_inputs
-from tasks.spans import Found, found_in_windows
+from tasks.spans import Found, fitting_threshold, found_in_windows, joined, span_answers, span_totals
 from tasks.task import Answer, Batch, Totals
 from tasks.texts import read_split
 from tasks.trivial_answers import best_trivial
@@ -98,12 +94,11 @@ class QuestionAnswering(ExampleTask):
         return rest | {"label": example["answers"][rng.integers(len(example["answers"]))]}
 
     def loss(self, model: nnx.Module, batch: Mapping[str, jax.Array], *, rngs: nnx.Rngs | None) -> Totals:
-        """The mean of the two cross-entropies, each over the places that may be an answer's."""
-        logits, labels = jnp.stack(self._logits(model, batch, rngs), axis=1), batch["labels"]  # [B 2 S], [B 2]
-        weights = batch.get("example_weights", jnp.ones(labels.shape[:1], jnp.float32))
-        loss, weight = cross_entropy_sums(logits, labels, jnp.broadcast_to(weights[:, None] / 2, labels.shape))
-        right = (logits.argmax(-1) == labels).all(-1)
-        return {"loss": loss, "weight": weight, "right": (right * weights).sum()}
+        return span_totals(self.told(model, batch, rngs), batch)
+
+    def told(self, model: nnx.Module, batch: Mapping[str, jax.Array], rngs: nnx.Rngs | None) -> Any:
+        """What the net says of a batch, by the names of its output."""
+        return model(batch["input_ids"], rngs=rngs, **encoder_inputs(batch))
 
     def scores(self, totals: Totals) -> dict[str, float]:
         weight = float(totals["weight"])
@@ -114,15 +109,9 @@ class QuestionAnswering(ExampleTask):
         return best_trivial(self.examples(split).questions, self.examples("train").questions)
 
     def answers(self, model: nnx.Module, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-        """Of each window the best spans, as `tasks.spans.found_in_windows` takes them."""
         prediction = self.config.prediction
-        start, end = self._logits(model, batch, None)
-        context = (batch["answerable"] != 0).at[:, 0].set(False)
-        how = {"longest": prediction.max_answer, "count": prediction.top}
-        spans = best_spans(start, end, starts=batch["starts"] != 0, ends=context, **how)
-        none = start[:, 0] + end[:, 0]
-        scores = jnp.where(spans.scores > MASKED / 2, spans.scores - none[:, None], MASKED)
-        return {"scores": scores, "starts": spans.starts, "ends": spans.ends, "totals": spans.total - none}
+        told = self.told(model, batch, None)
+        return span_answers(told, batch, longest=prediction.max_answer, count=prediction.top)
 
     def graded(self, answer: Answer, split: str) -> dict[str, float]:
         """Of the questions whose windows were all read; with their kinds apart where some have no answer."""
@@ -137,7 +126,12 @@ class QuestionAnswering(ExampleTask):
         version = "1.1" if all(references.values()) else "2.0"
         scores = squad_scores({f.question.id: f.text(threshold) for f in found}, references, version=version)
         told = {name: value for name, value in scores.items() if not np.isnan(value)}
+        told |= self.more_scores(found, threshold)
         return told if threshold == ALWAYS else told | {"no_answer_threshold": threshold}
+
+    def more_scores(self, found: Sequence[Found], threshold: float) -> dict[str, float]:
+        """What a task that asks more of its net adds to SQuAD's scores."""
+        return {}
 
     @cache  # noqa: B019  (a task lives as long as its process)
     def threshold(self, answer: Answer) -> float:
@@ -200,7 +194,7 @@ class QuestionAnswering(ExampleTask):
             numbers = [min(begin + at, len(rows) - 1) for at in range(size)]
             found = answer(self.collate([examples[number] for number in numbers], int(examples.lengths.max())))
             parts.append({name: array[: len(rows) - begin] for name, array in found.items()})
-        return found_in_windows(examples, rows, _joined(parts))
+        return found_in_windows(examples, rows, joined(parts))
 
     def _found(self, answer: Answer, split: str, *, labelled: bool = True, few: bool = False) -> Iterator[Found]:
         """Of each question in turn whose windows are all read."""
@@ -211,21 +205,17 @@ class QuestionAnswering(ExampleTask):
         for number, rows in questions:
             indices, parts = zip(*rows, strict=True)
             if len(indices) == counts[number]:
-                yield found_in_windows(examples, indices, _joined(parts))
+                yield self.found_of(examples, indices, parts)
+
+    def found_of(self, examples: ReadingExamples, rows: Sequence[int], parts: Sequence[Batch]) -> Found:
+        """What the answers to all windows of a question say."""
+        return found_in_windows(examples, rows, joined(parts))
 
     def _threshold_of(self, found: Sequence[Found]) -> float:
-        """The best for F1, where some of these questions have no answer: half way, in log odds, from the last chance
-        that is let through to the next, so that what is as sure in another split is not cut off.
-        """
-        given, references = self._given_threshold(), _references(found)
-        if given is not None or all(references.values()):
+        given = self._given_threshold()
+        if given is not None or all(_references(found).values()):
             return ALWAYS if given is None else given
-        answers = {each.question.id: each.text() for each in found}
-        chances = {each.question.id: each.no_answer for each in found}
-        last = squad_scores(answers, references, version="2.0", no_answer=chances)["best_f1_threshold"]
-        ends = last, min((chance for chance in chances.values() if chance > last), default=ALWAYS)
-        odds = [np.log(chance) - np.log1p(-chance) for chance in np.clip(ends, 1e-15, 1 - 1e-15)]
-        return float(1 / (1 + np.exp(-np.mean(odds))))
+        return fitting_threshold(found)
 
     def _given_threshold(self) -> float | None:
         """The config's number; None: it is to be found on the validation split."""
@@ -236,14 +226,6 @@ class QuestionAnswering(ExampleTask):
             return float(told)
         except ValueError as error:
             raise InputError(f"prediction.no_answer_threshold={told!r} is neither a number nor validation") from error
-
-    def _logits(
-        self, model: nnx.Module, batch: Mapping[str, jax.Array], rngs: nnx.Rngs | None
-    ) -> tuple[jax.Array, jax.Array]:
-        """Those of the first and of the last token, far below all others where no answer may stand."""
-        found = model(batch["input_ids"], rngs=rngs, **encoder_inputs(batch))
-        may = batch["answerable"] != 0
-        return jnp.where(may, found.start_logits, MASKED), jnp.where(may, found.end_logits, MASKED)
 
     @property
     def _global(self) -> str:
@@ -273,6 +255,10 @@ class QuestionAnswering(ExampleTask):
             labelled=labelled,
         )
 
+    def extended(self, examples: ReadingExamples, records: Sequence[Record], *, labelled: bool) -> ReadingExamples:
+        """With what a task that asks more of its net reads of the records."""
+        return examples
+
     @cache  # noqa: B019
     def examples(self, split: str, *, labelled: bool = True) -> ReadingExamples:
         data = self.config.data
@@ -280,14 +266,10 @@ class QuestionAnswering(ExampleTask):
         records = read_split(data, split, fields=fields, optional=("is_impossible",) if labelled else ())
         how = {"document": data.text, "question": data.text_pair, "misplaced": data.misplaced_answers}
         questions = read_questions(records, labelled=labelled, **how)
-        examples = self._examples_of(questions.all, labelled=labelled)
+        examples = self.extended(self._examples_of(questions.all, labelled=labelled), records, labelled=labelled)
         print(f"{split}: {examples.told()}, {questions.moved} answers moved", flush=True)
         return examples
 
 
 def _references(found: Sequence[Found]) -> dict[str, tuple[str, ...]]:
     return {each.question.id: each.question.answer_texts for each in found}
-
-
-def _joined(parts: Sequence[Batch]) -> Batch:
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

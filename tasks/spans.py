@@ -1,14 +1,20 @@
-"""From the spans of each window of a document to the answers to its question."""
+"""From logits of first and last tokens to a loss and to spans; from the spans of all windows to the answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from data.questions import Question
 from data.reading import ReadingExamples
+from metrics.squad import squad_scores
 from ops.attention import MASKED
+from ops.losses import cross_entropy_sums
+from ops.spans import best_spans
+from tasks.task import Batch, Totals
 
 
 class Candidate(NamedTuple):
@@ -53,6 +59,36 @@ class Found:
         }
 
 
+def span_totals(told: Any, batch: Mapping[str, jax.Array]) -> Totals:
+    """The mean of the two cross-entropies of `start_logits` and `end_logits`, each over the places of an answer."""
+    logits, labels = jnp.stack(_masked(told, batch), axis=1), batch["labels"]  # [B 2 S], [B 2]
+    weights = batch.get("example_weights", jnp.ones(labels.shape[:1], jnp.float32))
+    loss, weight = cross_entropy_sums(logits, labels, jnp.broadcast_to(weights[:, None] / 2, labels.shape))
+    right = (logits.argmax(-1) == labels).all(-1)
+    return {"loss": loss, "weight": weight, "right": (right * weights).sum()}
+
+
+def span_answers(told: Any, batch: Mapping[str, jax.Array], *, longest: int, count: int) -> dict[str, jax.Array]:
+    """Of each window the `count` best spans of up to `longest` tokens, as `found_in_windows` takes them."""
+    start, end = _masked(told, batch)
+    context = (batch["answerable"] != 0).at[:, 0].set(False)
+    spans = best_spans(start, end, starts=batch["starts"] != 0, ends=context, longest=longest, count=count)
+    none = start[:, 0] + end[:, 0]
+    scores = jnp.where(spans.scores > MASKED / 2, spans.scores - none[:, None], MASKED)
+    return {"scores": scores, "starts": spans.starts, "ends": spans.ends, "totals": spans.total - none}
+
+
+def _masked(told: Any, batch: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    """Logits of the first and of the last token, far below all others where no answer may stand."""
+    may = batch["answerable"] != 0
+    return jnp.where(may, told.start_logits, MASKED), jnp.where(may, told.end_logits, MASKED)
+
+
+def joined(parts: Sequence[Batch]) -> Batch:
+    """Answers to several batches as one."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
 def found_in_windows(examples: ReadingExamples, rows: Sequence[int], answers: Mapping[str, np.ndarray]) -> Found:
     """Of one question, the answers to whose windows, the examples numbered `rows`, are the rows of `answers`.
 
@@ -74,3 +110,17 @@ def found_in_windows(examples: ReadingExamples, rows: Sequence[int], answers: Ma
     order = sorted(best, key=lambda place: -best[place])
     told = (Candidate(question.document[a:b], a, b, best[a, b]) for a, b in order)
     return Found(question, tuple(each for each in told if each.text), float(np.exp(-total)))
+
+
+def fitting_threshold(found: Sequence[Found]) -> float:
+    """The probability of no answer above which none is best given (F1), where some of these questions have none: half
+    way, in log odds, from the last chance that is let through to the next, so that what is as sure in another split is
+    not cut off.
+    """
+    answers = {each.question.id: each.text() for each in found}
+    chances = {each.question.id: each.no_answer for each in found}
+    references = {each.question.id: each.question.answer_texts for each in found}
+    last = squad_scores(answers, references, version="2.0", no_answer=chances)["best_f1_threshold"]
+    ends = last, min((chance for chance in chances.values() if chance > last), default=1.0)
+    odds = [np.log(chance) - np.log1p(-chance) for chance in np.clip(ends, 1e-15, 1 - 1e-15)]
+    return float(1 / (1 + np.exp(-np.mean(odds))))

@@ -39,6 +39,7 @@ RECIPES = [
     *(f"configs/semantic_roles.py:{size}" for size in ("tiny", "small", "base", "large")),
     *(f"configs/question_answering.py:{size}" for size in ("tiny", "small", "base", "large")),
     "configs/question_answering.py:small,whole=4096,overlap=True",
+    "configs/question_answering.py:tiny,whole=1024,supports=True",
     *(f"configs/wikihop.py:{size}" for size in ("tiny", "base", "large")),
     *(f"configs/coreference.py:{size}" for size in ("tiny", "base", "large")),
     *(f"configs/multiple_choice.py:{size}" for size in ("tiny", "base,part=middle", "large")),
