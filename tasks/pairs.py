@@ -38,7 +38,7 @@ class Pairs(Writing):
     @cache  # noqa: B019  (a task lives as long as its process)
     def examples(self, split: str, *, labelled: bool = True) -> PairExamples:
         data = self.config.data
-        target = data.target if labelled else ""
+        target = self._target(split) if labelled else ""
         examples = pair_examples(
             read_split(data, split, fields=tuple(f for f in (data.text_pair, data.text, target) if f)),
             self.tokenizer,
@@ -51,6 +51,14 @@ class Pairs(Writing):
         self._check_questions(examples)
         print(f"{split}: {examples}", flush=True)
         return examples
+
+    def _target(self, split: str) -> str:
+        """The field of the text to write: where a split has no `data.target`, the first of `data.references`."""
+        data = self.config.data
+        if split == "train" or not data.references:
+            return data.target
+        first = read_split(data, split, fields=(), optional=(data.target,))[0]
+        return data.target if data.target in first.values else data.references[0]
 
     def _check_questions(self, examples: PairExamples) -> None:
         """A question sees everything: tokens for which the net has no slot would not, and nobody would say so."""

@@ -126,6 +126,11 @@ def test_a_summary_is_of_what_a_question_asks(corpus, pairs, tmp_path, run, capf
     run(tmp_path / "run", *flags, "checkpoint.best=rouge1", recipe="tiny_writer.py")
     found = result(tmp_path / "run")
     assert 0 <= found["rouge1"] <= found["baseline"]["rouge1"] == 100  # a text is its own lead, and a reference here
+    (tmp_path / "test.jsonl").write_text("\n".join(lines).replace('"target":', '"first":') + "\n")
+    asked = ("data.references=('first','other')", f"data.test={tmp_path}/test.jsonl", "evaluation.split=test")
+    run(tmp_path / "run", *flags, "checkpoint.best=rouge1", "mode=evaluate", *asked, recipe="tiny_writer.py")
+    again = json.loads((tmp_path / "run" / "result_test.json").read_text())
+    assert {name: again[name] for name in ("loss", "rouge1")} == {name: found[name] for name in ("loss", "rouge1")}
     few = r"train.jsonl:1: its question has \d+ tokens, .* model.max_global_tokens=1: raise"
     with pytest.raises(InputError, match=few):
         run(tmp_path / "few", *flags, "model.max_global_tokens=1", "checkpoint.best=rouge1", recipe="tiny_writer.py")
