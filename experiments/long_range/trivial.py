@@ -1,5 +1,5 @@
-"""What needs no net: the answer that is commonest in training, and the one that is commonest after the first word,
-with the loss of the counts that tell it.
+"""What needs no net: the answer that is commonest in training; the one that is commonest after the first word, with the
+loss of the counts that tell it; and the likeliest by how often each word stands there in any order (naive Bayes).
 
 python -m experiments.long_range.trivial runs/data/listops
 
@@ -10,8 +10,10 @@ import argparse
 import math
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from data.records import Record, read_records
 from errors import InputError
@@ -56,7 +58,30 @@ def trivial_accuracies(train: Sequence[Record], test: Sequence[Record]) -> dict[
     return {
         "commonest answer": right([commonest] * len(test)),
         "commonest after the first word": right([by_word.get(word) for word in map(_first, test)]),
+        "likeliest by the counts of words": right(by_counts(train, test)),
     }
+
+
+def by_counts(train: Sequence[Record], test: Sequence[Record]) -> list[str]:
+    """The answer to each of `test` by the counts of its words alone: naive Bayes, with one of each word added."""
+    words: dict[str, int] = {}
+    for record in train:
+        for word in record.text("text").split():
+            words.setdefault(word, len(words))
+    labels = sorted({str(record.get("label")) for record in train})
+    seen, examples = np.ones((len(labels), len(words))), np.zeros(len(labels))
+    for record in train:
+        label = labels.index(str(record.get("label")))
+        seen[label] += _counts(record, words)
+        examples[label] += 1
+    of_word = np.log(seen / seen.sum(1, keepdims=True))
+    of_label = np.log(examples / examples.sum())
+    return [labels[int((of_word @ _counts(record, words) + of_label).argmax())] for record in test]
+
+
+def _counts(record: Record, words: Mapping[str, int]) -> np.ndarray:
+    numbers = [words[word] for word in record.text("text").split() if word in words]
+    return np.bincount(np.asarray(numbers, np.int64), minlength=len(words))
 
 
 def main() -> int:
