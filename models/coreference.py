@@ -27,11 +27,6 @@ class End(nnx.Module):
         return dropout(self.norm(jax.nn.gelu(self.dense(x), approximate=False)), self.rate, key)
 
 
-def _pairing(cfg: TransformerConfig, width: int, *, rngs: nnx.Rngs) -> nnx.Linear:
-    """The matrix between two vectors whose numbers have a deviation of 1, drawn so that their product has it too."""
-    return dense(cfg, width, width, rngs=rngs, use_bias=True, kernel_init=nnx.initializers.normal(1 / width))
-
-
 class MentionHead(nnx.Module):
     """A float32 logit for each span of up to L tokens: `v f + u l + f B l`, of what its first (f) and last (l) say.
 
@@ -43,7 +38,7 @@ class MentionHead(nnx.Module):
         self.first, self.last = End(cfg, **how), End(cfg, **how)
         self.of_first = dense(cfg, width, 1, rngs=rngs, use_bias=True)
         self.of_last = dense(cfg, width, 1, rngs=rngs, use_bias=True)
-        self.pair = _pairing(cfg, width, rngs=rngs)
+        self.pair = dense(cfg, width, width, rngs=rngs, use_bias=True)
         self.tokens = tokens
 
     def __call__(self, x: Float[Array, "B S D"], key: Array | None) -> Float[Array, "B S L"]:
@@ -72,7 +67,7 @@ class AntecedentHead(nnx.Module):
     def __init__(self, cfg: TransformerConfig, *, width: int, dropout_rate: float, rngs: nnx.Rngs):
         how = {"width": width, "dropout_rate": dropout_rate, "rngs": rngs}
         self.first, self.last = End(cfg, **how), End(cfg, **how)
-        self.pair = _pairing(cfg, 2 * width, rngs=rngs)
+        self.pair = dense(cfg, 2 * width, 2 * width, rngs=rngs, use_bias=True)
 
     def __call__(
         self, first: Float[Array, "B K D"], last: Float[Array, "B K D"], key: Array | None

@@ -1,7 +1,5 @@
 """The two maps with parameters that every part is made of, initialised as in BERT."""
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -24,7 +22,6 @@ def dense(
     rngs: nnx.Rngs,
     name: str = "",
     use_bias: bool | None = None,
-    kernel_init: Callable[..., Array] = INIT,
 ) -> nnx.Linear:
     """An affine map that multiplies in `cfg.dtype` and holds float32 parameters; adapted if `name` is to be.
 
@@ -32,7 +29,7 @@ def dense(
     """
     how = {
         "dtype": cfg.compute_dtype,
-        "kernel_init": kernel_init,
+        "kernel_init": INIT,
         "dot_general": rows_times_matrix,
         "use_bias": cfg.biases if use_bias is None else use_bias,
     }
