@@ -46,7 +46,7 @@ def place(tmp_path_factory):
 
 
 SETTINGS = (
-    "train.steps=100",
+    "train.steps=130",
     "train.batch_size=16",
     "model.width=48",
     "model.depth=2",
@@ -61,10 +61,10 @@ SETTINGS = (
     "tokenizer.vocab_size=200",
     "optimizer.learning_rate=4e-3",
     "optimizer.warmup_steps=10",
-    "evaluation.every=100",
+    "evaluation.every=130",
     "evaluation.batch_size=8",
-    "checkpoint.every=100",
-    "log.every=100",
+    "checkpoint.every=130",
+    "log.every=130",
 )
 
 
