@@ -1,4 +1,4 @@
-"""Small nets for two processor cores, from nothing and after the inputs themselves; two of ListOps have been run.
+"""Small nets for two processor cores, from nothing and after the inputs themselves (README.md: which were run).
 
     python -m sweeps run experiments/long_range/sweep.py:listops-transformer
     python -m sweeps run experiments/long_range/sweep.py:listops-longformer_global-inputs   # holes in the inputs, first
