@@ -91,13 +91,13 @@ def test_every_command_of_the_study_parses_and_starts_from_a_run_of_the_study(na
     monkeypatch.chdir(Path(__file__).resolve().parents[2])
     sweep = get_sweep(name)
     sweep.check()
-    _, _, start, whole, _ = SETS[name]
+    start, whole = SETS[name].start, SETS[name].whole
     assert (",whole=" in sweep.recipe) == whole
     if start:
         begun = {point.seed: point.workdir.as_posix() for point in get_sweep(start).points()}
         for point in sweep.points():
             assert f"--config.init_from={begun[point.seed]}" in point.commands[0]
-        assert SETS[start][3] == whole  # the weights are of the same kind of net
+        assert SETS[start].whole == whole  # the weights are of the same kind of net
 
 
 def test_the_nets_of_the_attention_sweep_differ_in_global_attention_alone(monkeypatch):
