@@ -31,7 +31,7 @@ def read_conll2012(file: Any, text: str) -> Iterator[tuple[dict[str, Any], str]]
       InputError: with file and line, for a row outside a document or with too few columns, brackets that do not pair
         within their sentence, or a document without a word or an end.
     """
-    lines = enumerate([*text.split("\n")], 1)
+    lines = enumerate(text.split("\n"), 1)
     for number, line in lines:
         if not line.strip():
             continue

@@ -150,11 +150,9 @@ def _pieces(
     told = len(set(document.speakers)) > 1
     for (ids, starts), name in zip(tokens, document.speakers, strict=True):
         who = speakers[name] if told and name else nobody
-        who = who if 2 * len(who) <= room else nobody
-        # A part that leaves room for the name; but no word is longer than that leaves.
-        free = max(room - len(who), int(np.diff(starts).max()))
-        who = who if free + len(who) <= room else nobody
-        for first, last in parts_of(starts, free):
+        if len(who) + np.diff(starts).max() > room:  # beside the longest word there is no room for the name
+            who = nobody
+        for first, last in parts_of(starts, room - len(who)):
             inside = slice(starts[first], starts[last])
             owners = np.repeat(np.arange(first, last), np.diff(starts[first : last + 1])) + begin
             yield Piece(begin + first, begin + last, ids[inside], owners, who, name != before)

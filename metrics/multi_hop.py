@@ -3,11 +3,10 @@
 Source: Yang et al. 2018, section 5.1, and hotpot_evaluate_v1.py.
 """
 
-from collections import Counter
 from collections.abc import Collection, Hashable, Iterable
 from typing import NamedTuple
 
-from metrics.squad import normalized
+from metrics.squad import normalized, words_in_common
 
 SPECIAL = ("yes", "no", "noanswer")  # an answer that is one of these is wrong unless it is the very one
 KINDS = ("", "support_", "joint_")
@@ -35,10 +34,10 @@ def answer_match(answer: str, right: str) -> Match:
     """By the words in common; nothing where one is `SPECIAL` and the other is not the same."""
     said, wanted = normalized(answer), normalized(right)
     exact = float(said == wanted)
-    common = sum((Counter(said.split()) & Counter(wanted.split())).values())
+    common, found, all_ = words_in_common(answer, right)
     if not common or (not exact and (said in SPECIAL or wanted in SPECIAL)):
         return Match(exact)
-    return Match(exact, common / len(said.split()), common / len(wanted.split()))
+    return Match(exact, common / found, common / all_)
 
 
 def support_match(found: Collection[Hashable], right: Collection[Hashable]) -> Match:

@@ -40,11 +40,16 @@ def word_f1(answer: str, reference: str, *, empty_is_right: bool = True) -> floa
     Where one has no word: 1 if the other has none either, else 0, as in SQuAD 2.0; always 0 if not `empty_is_right`, as
     in 1.1.
     """
-    found, wanted = normalized(answer).split(), normalized(reference).split()
+    common, found, wanted = words_in_common(answer, reference)
     if not found or not wanted:
         return float(empty_is_right and found == wanted)
-    common = sum((Counter(found) & Counter(wanted)).values())
-    return 2 * common / (len(found) + len(wanted))
+    return 2 * common / (found + wanted)
+
+
+def words_in_common(answer: str, reference: str) -> tuple[int, int, int]:
+    """How many normalised words both have, each counted as often as it stands there; and how many each has."""
+    found, wanted = normalized(answer).split(), normalized(reference).split()
+    return sum((Counter(found) & Counter(wanted)).values()), len(found), len(wanted)
 
 
 def squad_scores(

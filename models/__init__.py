@@ -4,7 +4,7 @@ from models.alternating import Alternating
 from models.config import AlternatingConfig, LongformerConfig, TransformerConfig
 from models.coreference import CoreferenceModel
 from models.dual_encoder import DualEncoder
-from models.heads import MaskedLM, SequenceClassifier, SpanFinder, SupportedSpanFinder, TokenClassifier
+from models.heads import MaskedLM, SequenceClassifier, SpanFinder, TokenClassifier
 from models.longformer import Longformer
 from models.transformer import Transformer
 from models.writers import CausalLM, Generator
@@ -30,7 +30,7 @@ HEADS = {
     "candidates": TokenClassifier,
     "semantic_roles": TokenClassifier,
     "question_answering": SpanFinder,
-    "multi_hop": SupportedSpanFinder,
+    "multi_hop": TokenClassifier,
     "coreference": CoreferenceModel,
 }
 
@@ -48,7 +48,6 @@ __all__ = [
     "MaskedLM",
     "SequenceClassifier",
     "SpanFinder",
-    "SupportedSpanFinder",
     "TokenClassifier",
     "Transformer",
     "TransformerConfig",

@@ -125,7 +125,8 @@ class CoreferenceModel(nnx.Module):
         length = self.mentions.tokens
         may = (word_begins[:, :, None] != 0) & (_ahead(word_ends, length) != 0)
         may &= sentence_ids[:, :, None] == _ahead(sentence_ids, length)
-        first, last, kept, mention = best_spans(logits, may, room=self.room(attention_mask), most=self.most(x.shape[1]))
+        room, most = self.room(attention_mask), self.most(x.shape[1])
+        first, last, kept, mention = likeliest_spans(logits, may, room=room, most=most)
         pairs = self.antecedents(_at(x, first), _at(x, last), of_pairs)
         pairs = pairs + mention[:, :, None] + mention[:, None, :]
         places = jnp.arange(pairs.shape[1])
@@ -142,7 +143,7 @@ class CoreferenceModel(nnx.Module):
         return jnp.maximum(1, (self.kept * (attention_mask != 0).sum(1)).astype(jnp.int32))
 
 
-def best_spans(
+def likeliest_spans(
     logits: Float[Array, "B S L"], may: Bool[Array, "B S L"], *, room: Int[Array, "B"], most: int
 ) -> tuple[Int[Array, "B K"], Int[Array, "B K"], Bool[Array, "B K"], Float[Array, "B K"]]:
     """The `room` spans of greatest logit among those that `may` be: first and last token, whether there is one, logit.

@@ -17,7 +17,6 @@ from models.outputs import (
     MaskedLMOutput,
     PooledOutput,
     SpanOutput,
-    SupportedSpanOutput,
     TokenClassifierOutput,
 )
 from models.stack import Encoder
@@ -254,20 +253,3 @@ class SpanFinder(TokenClassifier):
         found = self.encoder(input_ids, rngs=rngs, **inputs)
         logits = self.logits(found.last_hidden_state, rngs)
         return SpanOutput(logits[..., 0], logits[..., 1], *found)
-
-
-class SupportedSpanFinder(TokenClassifier):
-    """As `SpanFinder`, and whether the sentence that begins at a token supports the answer: a third logit.
-
-    Source: Beltagy et al. 2020, appendix (HotpotQA), which asks a token of its own before each sentence.
-    """
-
-    def __init__(self, encoder: Encoder, *, dropout_rate: float = 0.0, rngs: nnx.Rngs):
-        super().__init__(encoder, classes=3, dropout_rate=dropout_rate, rngs=rngs)
-
-    def __call__(
-        self, input_ids: Int[Array, "B S"], *, rngs: nnx.Rngs | None = None, **inputs: Array | bool | None
-    ) -> SupportedSpanOutput:
-        found = self.encoder(input_ids, rngs=rngs, **inputs)
-        logits = self.logits(found.last_hidden_state, rngs)
-        return SupportedSpanOutput(logits[..., 0], logits[..., 1], logits[..., 2], *found)

@@ -98,17 +98,6 @@ class SpanOutput(NamedTuple):
     attentions: Attentions = None
 
 
-class SupportedSpanOutput(NamedTuple):
-    """As `SpanOutput`; also float32 logits that the sentence which begins at a token supports the answer."""
-
-    start_logits: Float[Array, "B S"]
-    end_logits: Float[Array, "B S"]
-    support_logits: Float[Array, "B S"]
-    last_hidden_state: Float[Array, "B S D"]
-    hidden_states: Hidden = None
-    attentions: Attentions = None
-
-
 class CoreferenceOutput(NamedTuple):
     """The mentions that are kept, in the order of the text: first and last token, whether there is one at all, and the
     float32 logits of what it goes back to: nothing (0), or the mention before it at place k - 1 (k).

@@ -16,7 +16,6 @@ from data.conll2012 import conll2012_text
 from data.coreference import CoreferenceExamples, PadCoreference, coreference_examples
 from data.documents import Document, documents_of
 from data.loader import Share
-from errors import InputError
 from metrics.coreference import SCORES, scores
 from ops.antecedents import antecedent_sums
 from tasks.coreferent import Clusters, SameWords, bracketed, linked, wanted
@@ -36,17 +35,13 @@ class Coreference(ExampleTask):
     passes from one of its rows to the next.
     """
 
+    exports: ClassVar[bool] = False
     graded_names: ClassVar[tuple[str, ...]] = SCORES
     score_names: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
 
     def __post_init__(self):
         super().__post_init__()
-        config = self.config
-        check_global_tokens(config.data.global_tokens)
-        if config.masking.inputs:
-            raise InputError("masking.inputs hides words that mentions are made of; leave it 0 for coreference")
-        if config.mode == "export":
-            raise InputError("a run of coreference cannot be exported: its head is in none of the families' files")
+        check_global_tokens(self.config.data.global_tokens)
 
     @property
     def head(self) -> dict[str, Any]:

@@ -23,7 +23,8 @@ class ExampleTask(ABC):
 
     What few tasks have stands here as nothing: names of classes, options of the head, starting values, samples, graded
     scores, files in an official scorer's format, and what chance adds to an example (`data.loader.Transform`): `drawn`
-    to any, or `disturbed` in its place to one that is trained on.
+    to any, or `disturbed` in its place to one that is trained on. Few read rows of a mixture or hide words of their
+    texts; of some no family of published models has the head, so that they cannot be exported.
     """
 
     config: Any
@@ -36,12 +37,18 @@ class ExampleTask(ABC):
     graded_names: ClassVar[tuple[str, ...]] = ()
     classes: ClassVar[tuple[str, ...]] = ()
     takes_mixture: ClassVar[bool] = False
+    hides_inputs: ClassVar[bool] = False
+    exports: ClassVar[bool] = True
 
     def __post_init__(self):
         """Raises InputError for a config that the task can make nothing of, before anything is read."""
         config = self.config
         if config.data.mixture and not self.takes_mixture:
             raise InputError(f"data.mixture draws rows for masked_lm; {config.task} takes all of data.train")
+        if config.masking.inputs and not self.hides_inputs:
+            raise InputError(f"masking.inputs hides words of whole texts; leave it 0 for {config.task}")
+        if config.mode == "export" and not self.exports:
+            raise InputError(f"a run of {config.task} cannot be exported: its head is in none of the families' files")
         if config.train.loss_chunk < 0:
             raise InputError(f"train.loss_chunk={config.train.loss_chunk} must be at least 0")
 

@@ -5,7 +5,7 @@ python train.py --config=configs/long_range.py:retrieval
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,15 +23,13 @@ class Matching(Classification):
     As `Classification`, which reads both in one row.
     """
 
+    hides_inputs: ClassVar[bool] = False
+    exports: ClassVar[bool] = False
+
     def __post_init__(self):
         super().__post_init__()
-        config = self.config
-        if not config.data.text_pair:
+        if not self.config.data.text_pair:
             raise InputError("data.text_pair must name the field of the text that data.text is matched with")
-        if config.masking.inputs:
-            raise InputError("masking.inputs hides words of single rows; leave it 0 for matching")
-        if config.mode == "export":
-            raise InputError("a run of matching cannot be exported: its head is in none of the families' files")
 
     @property
     def head(self) -> dict[str, Any]:

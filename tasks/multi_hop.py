@@ -9,12 +9,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
+from jaxtyping import Float
 
 from data.reading import ReadingExamples
 from data.records import Record
@@ -42,6 +43,14 @@ class Supported(Found):
         return super().described(threshold, top=top) | {"supports": self.names}
 
 
+class Told(NamedTuple):
+    """float32 logits of the first and the last token of the answer, and of a sentence that supports it."""
+
+    start_logits: Float[jax.Array, "B S"]
+    end_logits: Float[jax.Array, "B S"]
+    support_logits: Float[jax.Array, "B S"]
+
+
 class MultiHop(QuestionAnswering):
     """As `QuestionAnswering`, and each sentence supports the answer or not, which its first token tells.
 
@@ -50,6 +59,7 @@ class MultiHop(QuestionAnswering):
     (metrics/multi_hop.py).
     """
 
+    exports: ClassVar[bool] = False
     graded_names: ClassVar[tuple[str, ...]] = SCORES
 
     def __post_init__(self):
@@ -58,6 +68,10 @@ class MultiHop(QuestionAnswering):
             raise InputError(
                 f"prediction.support_threshold={self.config.prediction.support_threshold} is not in [0, 1)"
             )
+
+    @property
+    def head(self) -> dict[str, Any]:
+        return {"classes": len(Told._fields), "dropout_rate": 0.0}
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -73,6 +87,9 @@ class MultiHop(QuestionAnswering):
     @property
     def columns(self) -> tuple[str, ...]:
         return (*super().columns, "sentence_starts", "supports")
+
+    def told(self, model: nnx.Module, batch: Mapping[str, jax.Array], rngs: nnx.Rngs | None) -> Told:
+        return Told(*jnp.moveaxis(super().told(model, batch, rngs).logits, -1, 0))
 
     def loss(self, model: nnx.Module, batch: Mapping[str, jax.Array], *, rngs: nnx.Rngs | None) -> Totals:
         told = self.told(model, batch, rngs)

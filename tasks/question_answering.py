@@ -23,7 +23,15 @@ from errors import InputError
 from metrics.squad import squad_scores
 from tasks.examples import ExampleTask
 from tasks.inputs import batch_lengths, check_global_tokens, encoder_inputs
-from tasks.spans import Found, fitting_threshold, found_in_windows, joined, span_answers, span_totals
+from tasks.spans import (
+    Found,
+    fitting_threshold,
+    found_in_windows,
+    joined,
+    references_of,
+    span_answers,
+    span_totals,
+)
 from tasks.task import Answer, Batch, Totals
 from tasks.texts import read_split
 from tasks.trivial_answers import best_trivial
@@ -122,7 +130,7 @@ class QuestionAnswering(ExampleTask):
                 f"{read} do not hold all windows of the {split} split's first question; raise it, or set 0"
             )
         threshold = self._threshold_of(found) if split == "validation" else self.threshold(answer)
-        references = _references(found)
+        references = references_of(found)
         version = "1.1" if all(references.values()) else "2.0"
         scores = squad_scores({f.question.id: f.text(threshold) for f in found}, references, version=version)
         told = {name: value for name, value in scores.items() if not np.isnan(value)}
@@ -213,7 +221,7 @@ class QuestionAnswering(ExampleTask):
 
     def _threshold_of(self, found: Sequence[Found]) -> float:
         given = self._given_threshold()
-        if given is not None or all(_references(found).values()):
+        if given is not None or all(references_of(found).values()):
             return ALWAYS if given is None else given
         return fitting_threshold(found)
 
@@ -269,7 +277,3 @@ class QuestionAnswering(ExampleTask):
         examples = self.extended(self._examples_of(questions.all, labelled=labelled), records, labelled=labelled)
         print(f"{split}: {examples.told()}, {questions.moved} answers moved", flush=True)
         return examples
-
-
-def _references(found: Sequence[Found]) -> dict[str, tuple[str, ...]]:
-    return {each.question.id: each.question.answer_texts for each in found}

@@ -112,6 +112,11 @@ def found_in_windows(examples: ReadingExamples, rows: Sequence[int], answers: Ma
     return Found(question, tuple(each for each in told if each.text), float(np.exp(-total)))
 
 
+def references_of(found: Sequence[Found]) -> dict[str, tuple[str, ...]]:
+    """All that annotators marked, by the question's id."""
+    return {each.question.id: each.question.answer_texts for each in found}
+
+
 def fitting_threshold(found: Sequence[Found]) -> float:
     """The probability of no answer above which none is best given (F1), where some of these questions have none: half
     way, in log odds, from the last chance that is let through to the next, so that what is as sure in another split is
@@ -119,8 +124,7 @@ def fitting_threshold(found: Sequence[Found]) -> float:
     """
     answers = {each.question.id: each.text() for each in found}
     chances = {each.question.id: each.no_answer for each in found}
-    references = {each.question.id: each.question.answer_texts for each in found}
-    last = squad_scores(answers, references, version="2.0", no_answer=chances)["best_f1_threshold"]
+    last = squad_scores(answers, references_of(found), version="2.0", no_answer=chances)["best_f1_threshold"]
     ends = last, min((chance for chance in chances.values() if chance > last), default=1.0)
     odds = [np.log(chance) - np.log1p(-chance) for chance in np.clip(ends, 1e-15, 1 - 1e-15)]
     return float(1 / (1 + np.exp(-np.mean(odds))))

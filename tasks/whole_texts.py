@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
@@ -23,6 +23,8 @@ POOLINGS = ("first", "last", "mean")
 
 class WholeTexts(ExampleTask):
     """Examples of one text or a pair with its label, padded together; told from one vector each."""
+
+    hides_inputs: ClassVar[bool] = True
 
     def __post_init__(self):
         super().__post_init__()

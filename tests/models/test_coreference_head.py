@@ -8,7 +8,7 @@ from flax import nnx
 from nets import gradients, jitted, small
 
 from errors import InputError
-from models.coreference import CoreferenceModel, best_spans
+from models.coreference import CoreferenceModel, likeliest_spans
 from ops.attention import MASKED
 
 TOKENS = 5  # of the longest mention
@@ -114,7 +114,7 @@ def test_gradients_are_finite_and_reach_every_parameter():
 
 def test_a_row_without_a_span_keeps_none():
     logits, may = jnp.zeros((2, 4, 2)), jnp.zeros((2, 4, 2), bool).at[0, 1, 1].set(True)
-    first, last, kept, told = best_spans(logits, may, room=jnp.array([3, 3]), most=3)
+    first, last, kept, told = likeliest_spans(logits, may, room=jnp.array([3, 3]), most=3)
     assert kept.tolist() == [[True, False, False], [False] * 3]
     assert (first[0, 0], last[0, 0]) == (1, 2)
     assert not told.any()

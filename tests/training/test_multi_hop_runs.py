@@ -184,6 +184,14 @@ def test_sentences_that_are_none_are_named_by_their_question(place, tmp_path, se
         task_of(tmp_path).examples("train")
 
 
-def test_a_threshold_that_is_no_probability_is_refused(place):
-    with pytest.raises(InputError, match=r"prediction.support_threshold=1.5 is not in \[0, 1\)"):
-        task_of(place, **{"prediction.support_threshold": 1.5})
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"prediction.support_threshold": 1.5}, r"prediction.support_threshold=1.5 is not in \[0, 1\)"),
+        ({"mode": "export"}, "a run of multi_hop cannot be exported"),
+        ({"masking.inputs": 0.1}, "leave it 0 for multi_hop"),
+    ],
+)
+def test_a_config_that_means_nothing_is_refused(place, keys, message):
+    with pytest.raises(InputError, match=message):
+        task_of(place, **keys)
