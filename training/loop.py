@@ -124,7 +124,7 @@ def restore(run: Run, like: TrainState) -> Restored | None:
         run.directory / "checkpoints",
         like,
         run.mesh,
-        identity=dict(run.task.identity),
+        identity=run.identity,
         verify=run.config.checkpoint.verify,
     )
 
@@ -193,7 +193,7 @@ def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoint
             _end_if_lost(run, state, state.guard["in_a_row"])
             journal.flush()
             with clock.paused():
-                checkpoints.save(state, step=step, identity=task.identity, scores=fresh_scores)
+                checkpoints.save(state, step=step, identity=run.identity, scores=fresh_scores)
         if leaving:
             profiler.stop()
             checkpoints.wait()

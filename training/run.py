@@ -1,6 +1,7 @@
 """The parts that one command works with."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,11 @@ class Run:
     given: Given | None  # of another run: where training starts, or what is evaluated
     started: float  # time.time() when the process began
     step_flops: float  # operations of the model's products in one optimizer step
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """The task's, which reads all training data: made once, not at every checkpoint."""
+        return dict(self.task.identity)
 
 
 def device_part(task: Task, batch: Batch) -> Batch:
