@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Int, Shaped
@@ -163,8 +163,11 @@ class PadTo:
     """Collation: pad to the smallest of `lengths` (increasing) that holds the longest example of the global batch.
 
     Gives input_ids, attention_mask, index, and labels and token_type_ids where the examples have them; with
-    `global_first` also global_attention_mask, 1 on the first token only. Each length in use is one compilation.
+    `global_first` also global_attention_mask, 1 on the first token only. Each length in use is one compilation. A
+    subclass names in `by_token` what else its examples have for each token: padded with 0.
     """
+
+    by_token: ClassVar[tuple[str, ...]] = ("token_type_ids",)
 
     lengths: tuple[int, ...]
     pad_id: int
@@ -188,8 +191,9 @@ class PadTo:
         if "label" in examples[0]:
             labels = np.asarray([e["label"] for e in examples])
             batch["labels"] = labels.astype(np.float32 if labels.dtype.kind == "f" else np.int32)
-        if "token_type_ids" in examples[0]:
-            batch["token_type_ids"] = padded([e["token_type_ids"] for e in examples], length, 0)
+        for name in self.by_token:
+            if name in examples[0]:
+                batch[name] = np.stack([np.pad(e[name], (0, length - len(e[name]))) for e in examples])
         if self.global_first:
             batch["global_attention_mask"] = np.zeros_like(batch["attention_mask"])
             batch["global_attention_mask"][:, 0] = 1

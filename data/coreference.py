@@ -4,14 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Int, Shaped
 
 from data.classification import PadTo
 from data.documents import Document
-from data.padding import padded
 from data.tokenizer import Tokenizer
 from data.word_tokens import parts_of, words_tokens
 
@@ -189,17 +188,16 @@ class PadCoreference(PadTo):
     begins at token s, 0 for no mention.
     """
 
+    by_token: ClassVar[tuple[str, ...]] = (*PadTo.by_token, "sentence_ids", "word_begins", "word_ends")
+
     mention_tokens: int = 1
 
     def __call__(
         self, examples: Sequence[dict[str, Any]], longest: int | None = None
     ) -> dict[str, Shaped[np.ndarray, "b ..."]]:
         batch = super().__call__(examples, longest)
-        length = batch["input_ids"].shape[1]
-        for name in ("sentence_ids", "word_begins", "word_ends"):
-            batch[name] = padded([example[name] for example in examples], length, 0)
         if "mentions" in examples[0]:
-            batch["labels"] = np.zeros((len(examples), length, self.mention_tokens), np.int32)
+            batch["labels"] = np.zeros((*batch["input_ids"].shape, self.mention_tokens), np.int32)
             for row, example in enumerate(examples):
                 first, more, cluster = example["mentions"].T
                 batch["labels"][row, first, more] = cluster

@@ -3,13 +3,12 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Int, Shaped
 
 from data.classification import PadTo, separators
-from data.padding import padded
 from data.questions import Place, Question
 from data.tokenizer import Tokenizer
 from errors import InputError
@@ -256,15 +255,16 @@ class PadReading(PadTo):
     token and the question.
     """
 
+    by_token: ClassVar[tuple[str, ...]] = (*PadTo.by_token, "answerable", "starts")
+
     global_question: bool = False
 
     def __call__(
         self, examples: Sequence[dict[str, Any]], longest: int | None = None
     ) -> dict[str, Shaped[np.ndarray, "b ..."]]:
         batch = super().__call__(examples, longest)
-        length = batch["input_ids"].shape[1]
-        batch |= {name: padded([e[name] for e in examples], length, 0) for name in ("answerable", "starts")}
         if self.global_question:
             asked = np.asarray([e["asked"] for e in examples])
+            length = batch["input_ids"].shape[1]
             batch["global_attention_mask"] = (np.arange(length) < asked[:, None]).astype(np.int32)
         return batch

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Int, Shaped
@@ -220,16 +220,7 @@ class PackedRoles:
         return float(self.examples.lengths.sum()) / (len(self) * self.length)
 
 
-@dataclass(frozen=True)
 class PadRoles(PadTo):
     """`PadTo`, and what role examples have for each token."""
 
-    def __call__(
-        self, examples: Sequence[dict[str, Any]], longest: int | None = None
-    ) -> dict[str, Shaped[np.ndarray, "b ..."]]:
-        batch = super().__call__(examples, longest)
-        length = batch["input_ids"].shape[1]
-        for name in ("word_starts", "marks", "labels", "label_weights"):
-            if name in examples[0]:
-                batch[name] = np.stack([np.pad(e[name], (0, length - len(e[name]))) for e in examples])
-        return batch
+    by_token: ClassVar[tuple[str, ...]] = (*PadTo.by_token, "word_starts", "marks", "labels", "label_weights")

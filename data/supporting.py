@@ -3,10 +3,10 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from jaxtyping import Int, Shaped
+from jaxtyping import Int
 
 from data.questions import Place, Question
 from data.reading import PadReading, ReadingExamples, Window
@@ -94,16 +94,7 @@ def _firsts(spans: Int[np.ndarray, "n 2"], sentences: Sequence[Sentence]) -> Int
     return found
 
 
-@dataclass(frozen=True)
 class PadSupporting(PadReading):
     """As PadReading, with "sentence_starts" and "supports", 0 on padding."""
 
-    def __call__(
-        self, examples: Sequence[dict[str, Any]], longest: int | None = None
-    ) -> dict[str, Shaped[np.ndarray, "b ..."]]:
-        batch = super().__call__(examples, longest)
-        length = batch["input_ids"].shape[1]
-        for name in ("sentence_starts", "supports"):
-            if name in examples[0]:
-                batch[name] = np.stack([np.pad(e[name], (0, length - len(e[name]))) for e in examples])
-        return batch
+    by_token: ClassVar[tuple[str, ...]] = (*PadReading.by_token, "sentence_starts", "supports")
