@@ -77,6 +77,14 @@ def collect(
     )
 
 
+def write_collected(workdirs: Sequence[Path], *, name: str, **what: Any) -> None:
+    """Writes the record that `collect` makes and prints its file; where it can make none, prints why."""
+    try:
+        print(write_record(collect(workdirs, name=name, **what)))
+    except InputError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+
+
 class _Run:
     """One work directory; each part is read when it is asked for, so that an override spares what it overrides."""
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from errors import InputError, pick
-from experiments.collect import collect
-from experiments.record import Published, write_record
+from errors import pick
+from experiments.collect import write_collected
+from experiments.record import Published
 from sweeps import Sweep
 
 SEEDS = (0, 1)
@@ -100,12 +100,7 @@ def main() -> int:
     for name, each in SETS.items():
         workdirs = [point.workdir for point in get_sweep(name).points()]
         for metric, published in each.metrics.items():
-            try:
-                print(
-                    write_record(collect(workdirs, study="classifying", name=name, metric=metric, published=published))
-                )
-            except InputError as error:
-                print(f"{name}: {error}", file=sys.stderr)
+            write_collected(workdirs, study="classifying", name=name, metric=metric, published=published)
     return 0
 
 

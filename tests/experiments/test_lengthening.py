@@ -5,7 +5,7 @@ from flax import nnx
 
 import pretrained
 from configs import command_line
-from experiments.lengthening import run
+from experiments.lengthening import sweep
 from experiments.lengthening.places import change_places
 from models import MODELS, MaskedLM, Transformer, TransformerConfig
 from train import model_sizes
@@ -14,13 +14,15 @@ SIZES = {"vocab_size": 40, "width": 12, "depth": 1, "heads": 2, "mlp_width": 16,
 
 
 def test_every_command_of_the_study_parses_and_has_room_for_its_rows():
-    trained = [run.further_training(name, seed) for name in run.TRAINED_ON for seed in run.SEEDS]
-    scored = [[*run.scoring(name), *run.TEST] for name in run.SCORED]
-    for command in (run.FIRST, run.PRETRAINING, *trained, *scored):
-        config = command_line.parse(["train.py", *command])
+    sweeps = {name: sweep.get_sweep(name) for name in ("rows-of-64", *sweep.RECORDED)}
+    for each in sweeps.values():
+        each.check()
+    commands = {name: [point.commands[0] for point in each.points()] for name, each in sweeps.items()}
+    configs = {name: [command_line.parse(["train.py", *given]) for given in all_] for name, all_ in commands.items()}
+    for config in (config for each in configs.values() for config in each):
         model_sizes(config, MODELS[config.model.name][0])  # refuses rows that are longer than the table of places
-    rows = [command_line.parse(["train.py", *command]) for command in trained]
-    assert {config.data.length * config.train.batch_size for config in rows} == {run.TOKENS}
+    tokens = {config.data.length * config.train.batch_size for name in sweep.TRAINED_ON for config in configs[name]}
+    assert tokens == {sweep.TOKENS}
 
 
 def test_places_are_tiled_from_the_first_ones_or_drawn_and_all_else_stays(tmp_path):

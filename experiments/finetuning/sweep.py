@@ -1,0 +1,93 @@
+"""Two pretrainings, then each set of texts by each net with two seeds, and the records of them all.
+
+    python -m sweeps run experiments/finetuning/sweep.py:pretrained-longformer     # these two first
+    python -m sweeps run experiments/finetuning/sweep.py:pretrained-transformer
+    python -m sweeps run experiments/finetuning/sweep.py:sst2-transformer --at-once=2
+    python -m sweeps run experiments/finetuning/sweep.py:sst2-transformer-random --at-once=2   # from random weights
+    python -m experiments.finetuning.sweep                                         # writes the records of what is done
+
+A name is SET-NET or SET-NET-random, with the sets of SETS and a net of NETS. Reads runs/data/NAME, which prepare.py
+writes.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from errors import pick
+from experiments.collect import write_collected
+from experiments.record import Published
+from sweeps import Sweep
+
+ROOT = Path("runs/finetuning")
+NETS = {"longformer": "tiny,model=longformer,length=2048", "transformer": "tiny,model=transformer,length=512"}
+REVIEWS = Published(value=0.872, source="Pang and Lee 2004, mean over ten folds")
+PHRASES = Published(value=0.935, source="Devlin et al. 2019, table 1, BERT-base")
+LONG = Published(value=0.948, source="Beltagy et al. 2020, table 9")
+CUT = Published(value=0.874, source="Beltagy et al. 2020, table 9, RoBERTa-base")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """`metrics` are recorded, each with what is published by net, once pretrained; `argument` may replace the net's."""
+
+    classes: tuple[str, ...]
+    steps: int
+    metrics: dict[str, dict[str, Published]]
+    nets: tuple[str, ...] = tuple(NETS)
+    argument: str = ""
+
+
+SETS = {
+    "movie_reviews": Texts(("neg", "pos"), 250, {"accuracy": dict.fromkeys(NETS, REVIEWS)}),
+    "hyperpartisan": Texts(("false", "true"), 150, {"accuracy": {}, "f1": {"longformer": LONG, "transformer": CUT}}),
+    "sst2": Texts(
+        ("negative", "positive"), 800, {"accuracy": {"transformer": PHRASES}}, ("transformer",),
+        "tiny,model=transformer,length=64,positions=512",
+    ),
+}  # fmt: skip
+PRETRAINED = tuple(f"pretrained-{net}" for net in NETS)
+TUNED = tuple(f"{name}-{net}{start}" for name, each in SETS.items() for net in each.nets for start in ("", "-random"))
+
+
+def get_sweep(name: str) -> Sweep:
+    pick(dict.fromkeys(PRETRAINED + TUNED), name, key="what follows the colon")
+    which, net, *random = name.split("-")
+    if name in PRETRAINED:
+        novels = {f"data.{split}": f"runs/data/gutenberg_novels/{split}" for split in ("train", "validation")}
+        return Sweep(recipe=f"configs/pretrain.py:{NETS[net]}", keys=novels, directory=str(ROOT / name))
+    texts, weights = SETS[which], f"{ROOT}/pretrained-{net}/points/seed=0"
+    # A net from random weights reads with the same tokenizer, so that the weights alone differ.
+    start = {"tokenizer.path": f"{weights}/tokenizer"} if random else {"init_from": weights}
+    return Sweep(
+        recipe=f"configs/finetune.py:{texts.argument or NETS[net]}",
+        keys={
+            **start,
+            "data.classes": texts.classes,
+            **{f"data.{split}": f"runs/data/{which}/{split}.jsonl" for split in ("train", "validation", "test")},
+            "train.steps": texts.steps,
+        },
+        seeds=(0, 1),
+        splits=("validation", "test"),
+        metric="accuracy",
+        goal="max",
+        directory=str(ROOT / name),
+    )
+
+
+def main() -> int:
+    def write(name: str, metric: str, **more) -> None:
+        workdirs = [point.workdir for point in get_sweep(name).points()]
+        write_collected(workdirs, study="finetuning", name=name, metric=metric, **more)
+
+    for name in PRETRAINED:
+        write(name, "accuracy", split="validation")
+    for name in TUNED:
+        which, net, *random = name.split("-")
+        for metric, published in SETS[which].metrics.items():
+            write(name, metric, published=None if random else published.get(net))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
