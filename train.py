@@ -40,6 +40,7 @@ def train(config, directory: Path, mesh) -> None:
     run_directory.claim(directory, config.to_dict())
     run = build(config, directory, mesh, starting_source(config, pretrained))
     run_directory.write_environment(directory)
+    run_directory.write_steps(directory, config.train.steps)
     state, scores = loop.train(run)
     report.finish_training(run, state.weights, scores)
 

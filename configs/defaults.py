@@ -177,7 +177,7 @@ def _optimizer() -> ConfigDict:
 
 def _train() -> ConfigDict:
     train = ConfigDict()
-    train.steps = 1000  # optimizer steps
+    train.steps = 1000  # optimizer steps; more may be given to a run whose schedule is constant or rsqrt: it goes on
     train.batch_size = 8  # examples in one optimizer step, over all devices and micro-batches
     train.accumulation = 1  # micro-batches that one optimizer step adds up
     train.max_skipped = 10  # steps left out in a row, for a loss or gradient not finite or a spike, that end the run

@@ -97,8 +97,9 @@ class _Run:
         if "init_from" in self.decisive:  # each seed may start from the run of its own
             self.decisive["init_from"] = _without_seed(self.decisive["init_from"], self.seed)
         starts = self._read("environment.json")
-        # A list has one entry for each time the run was started; the first one began the training.
-        self._start = starts[0] if isinstance(starts, list) and starts else starts
+        # One entry for each time the run was started; the first one began the training. Once there was no list.
+        self._starts = starts if isinstance(starts, list) and starts else [starts]
+        self._start = self._starts[0]
         self._result = self._find_result()
 
     @property
@@ -131,7 +132,8 @@ class _Run:
 
     @property
     def command(self) -> str:
-        return shlex.join(["python", *self._key(self._start, "environment.json", "command")])
+        """The newest: a run of an endless schedule may have been given more steps since it was begun."""
+        return shlex.join(["python", *self._key(self._starts[-1], "environment.json", "command")])
 
     @property
     def commit(self) -> str:

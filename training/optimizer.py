@@ -13,6 +13,9 @@ from errors import InputError
 from layer_stacks import stack_of
 from training.plan import Factor, Plan, check_rules, make_plan
 
+ENDLESS = ("constant", "rsqrt")
+"""Schedules that do not depend on the last step: more steps change none of those before."""
+
 Params = Mapping[str, jax.Array]
 """Parameters by dotted path, such as `encoder.layers.0.attention.query.kernel`."""
 

@@ -18,6 +18,7 @@ import jax
 from configs.defaults import get_config
 from errors import InputError
 from training.cluster import leads
+from training.optimizer import ENDLESS
 from whole_files import write_json
 
 FREE_TO_CHANGE = (
@@ -44,7 +45,8 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "toke
 def claim(directory: Path, config: dict[str, Any]) -> None:
     """Makes `directory` the place of the run that `config` describes, or finds that it already is.
 
-    A run that has no checkpoint yet has nothing to lose: another config takes its place.
+    A run that has no checkpoint yet has nothing to lose: another config takes its place. One of an endless schedule may
+    be given more steps (`write_steps`).
 
     Raises:
       InputError: the directory holds another run's checkpoints (the keys that differ are named), or files of something
@@ -54,13 +56,10 @@ def claim(directory: Path, config: dict[str, Any]) -> None:
         return
     stored = directory / "config.json"
     if stored.exists():
-        differ = _differences(json.loads(stored.read_text(encoding="utf-8")), json.loads(json.dumps(config)))
+        there, here = json.loads(stored.read_text(encoding="utf-8")), json.loads(json.dumps(config))
+        differ = _differences(there, here)
         if differ and has_checkpoint(directory):
-            more = f" (and {len(differ) - 4} more)" if len(differ) > 4 else ""
-            raise InputError(
-                f"{directory} holds another run: {'; '.join(differ[:4])}{more}; choose another --config.workdir or "
-                "delete it"
-            )
+            raise InputError(_refusal(directory, differ, longer=here["train"]["steps"] > there["train"]["steps"]))
         if differ:
             shutil.rmtree(directory / "tokenizer", ignore_errors=True)
     elif directory.exists() and (not directory.is_dir() or any(p.name != "lock" for p in directory.iterdir())):
@@ -68,6 +67,16 @@ def claim(directory: Path, config: dict[str, Any]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     if not has_checkpoint(directory):
         write_json(stored, config)
+
+
+def _refusal(directory: Path, differ: list[str], *, longer: bool) -> str:
+    more = f" (and {len(differ) - 4} more)" if len(differ) > 4 else ""
+    told = f"{directory} holds another run: {'; '.join(differ[:4])}{more}; choose another --config.workdir"
+    if longer and len(differ) == 1:
+        return (
+            f"{told}, and --config.init_from={directory} to begin with its weights: its schedule depends on train.steps"
+        )
+    return f"{told} or delete it"
 
 
 def has_checkpoint(directory: Path) -> bool:
@@ -79,11 +88,27 @@ def has_checkpoint(directory: Path) -> bool:
 def _differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
     there, here = flatten(completed(there)), flatten(here)
     keys = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key)]
-    return [f"{key} was {there.get(key)!r} and is {here.get(key)!r}" for key in keys if not _may_change(key)]
+    further = ("train.steps",) if _goes_further(there, here) else ()
+    changes = [key for key in keys if key not in further and not _may_change(key)]
+    return [f"{key} was {there.get(key)!r} and is {here.get(key)!r}" for key in changes]
+
+
+def _goes_further(there: dict[str, Any], here: dict[str, Any]) -> bool:
+    return here["optimizer.schedule"] in ENDLESS and here["train.steps"] > there["train.steps"]
 
 
 def _may_change(key: str) -> bool:
     return key != "evaluation.every" and any(key == free or key.startswith(f"{free}.") for free in FREE_TO_CHANGE)
+
+
+def write_steps(directory: Path, steps: int) -> None:
+    """Puts the last step of a run that goes further than it was begun for into its config.json."""
+    if leads():
+        path = directory / "config.json"
+        config = json.loads(path.read_text(encoding="utf-8"))
+        if config["train"]["steps"] != steps:
+            config["train"]["steps"] = steps
+            write_json(path, config)
 
 
 def completed(config: dict[str, Any]) -> dict[str, Any]:

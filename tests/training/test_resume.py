@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from errors import InputError
 from experiments.faults.runs import Reader, differences
 from tests.training.conftest import ROOT
 from tests.training.test_checkpoint import flip_a_bit_of_data
 from training.restore import stored_scores, stored_steps
+from training.run_directory import read_config
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,23 @@ def test_killed_twice_and_resumed_run_equals_an_uninterrupted_one_byte_for_byte(
 def test_starting_a_finished_run_again_changes_nothing(whole, copy, run, differing):
     run(copy)
     assert not differing(whole, copy)
+
+
+def test_a_finished_run_that_is_given_more_steps_ends_as_a_run_of_so_many(tmp_path, run, differing):
+    endless = "optimizer.schedule=rsqrt"
+    run(tmp_path / "whole", endless)
+    run(tmp_path / "longer", endless, "train.steps=6")  # where a line, an evaluation and no checkpoint were due anyway
+    run(tmp_path / "longer", endless)
+    assert not differing(tmp_path / "whole", tmp_path / "longer", endless)
+    assert read_config(tmp_path / "longer")["train"]["steps"] == 12
+    with pytest.raises(InputError, match=r"train.steps was 12 and is 6; choose another --config.workdir or delete it"):
+        run(tmp_path / "longer", endless, "train.steps=6")
+
+
+def test_more_steps_of_a_schedule_that_ends_are_refused_with_what_to_do(copy, run):
+    with pytest.raises(InputError, match=r"train.steps was 12 and is 13; .*init_from=\S+run to begin with its weights"):
+        run(copy, "train.steps=13")
+    assert read_config(copy)["train"]["steps"] == 12
 
 
 def test_another_seed_ends_elsewhere(whole, tmp_path, run, differing):
