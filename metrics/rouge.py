@@ -6,7 +6,6 @@ Source: Lin 2004; the library's counts are those of ROUGE-1.5.5 in Perl, without
 from collections.abc import Sequence
 
 import numpy as np
-from rouge_score.rouge_scorer import RougeScorer
 
 from errors import InputError
 
@@ -24,6 +23,8 @@ def rouge_of_each(
     Raises:
       InputError: no answer, another number of references than of answers, or an answer without a reference.
     """
+    from rouge_score.rouge_scorer import RougeScorer  # imports NLTK, slow, with a thread of its own (host_memory.py)
+
     if len(answers) != len(references):
         raise InputError(f"{len(answers)} answers do not go with {len(references)} references")
     if not answers:

@@ -12,7 +12,7 @@ PLUGINS = ("jax_cuda12_plugin", "jax_cuda13_plugin", "jax_rocm7_plugin", "jax_ro
 
 # mallopt(3) of glibc
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
-AT_LEAST = 2**31 - 1  # bytes free at the top of the heap before any are handed back: the most that can be said
+NEVER = -1  # hand back what is free at the top of the heap; any other threshold is below 2 GiB
 MMAP_MAX = 65536  # glibc's own
 
 _kept = False  # of the whole process, like the C library's settings
@@ -22,14 +22,15 @@ def keep_pages() -> bool:
     """Has glibc keep what is freed, so that no step waits for new pages filled with zeros; tells whether it does.
 
     XLA for CPUs frees all temporaries and results of a step, hundreds of megabytes, and the next one asks for as much.
-    To be called before the first array: a thread that has already taken memory goes on as it was. Nothing happens where
-    an accelerator may do the work, or the C library is another.
+    To be called before the first array, and before a thread of any library takes memory: its arena would be shared with
+    XLA's threads, and in that large blocks are new pages whatever is said here. Nothing happens where an accelerator
+    may do the work, or the C library is another.
     """
     accelerated = any(importlib.util.find_spec(name) for name in PLUGINS) and jax.config.jax_platforms != "cpu"
     if accelerated or platform.libc_ver()[0] != "glibc":
         return False
     c_library = ctypes.CDLL(None)
-    wanted = ((M_ARENA_MAX, 1), (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, AT_LEAST))
+    wanted = ((M_ARENA_MAX, 1), (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, NEVER))
     global _kept
     _kept = all(c_library.mallopt(name, value) == 1 for name, value in wanted)
     return _kept

@@ -9,6 +9,7 @@ from tests.training.conftest import ROOT
 
 SCRIPT = """
 import ctypes, json, resource, sys, threading, types
+import train  # with all that a run imports: no thread of that may have taken memory yet
 from training import host_memory
 kept = host_memory.keep_pages() if sys.argv[1] != "default" else None
 c_library = ctypes.CDLL(None)
@@ -16,9 +17,10 @@ c_library.malloc.restype = c_library.memset.restype = ctypes.c_void_p
 c_library.memset.argtypes, c_library.free.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t], [ctypes.c_void_p]
 
 def a_step():
-    blocks = [c_library.malloc(64 * 2**20) for _ in range(2)]
+    blocks = [c_library.malloc(64 * 2**20) for _ in range(int(sys.argv[2]))]
     for block in blocks:
         c_library.memset(block, 1, 64 * 2**20)
+    for block in blocks:
         c_library.free(block)
 
 def in_a_thread():
@@ -32,22 +34,23 @@ if sys.argv[1] == "let go":
     assert host_memory.let_go_if_short()
 assert not host_memory.let_go_if_short()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(4):
+for _ in range(3):
     in_a_thread()
-print(json.dumps([kept, (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 4]))
+print(json.dumps([kept, (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 3]))
 """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 def test_a_thread_finds_the_pages_of_the_one_before():
     faults = {}
-    for how in ("keep", "default", "let go"):
-        command = [sys.executable, "-c", SCRIPT, how]
+    for how, blocks in (("keep", 2), ("keep", 36), ("default", 2), ("let go", 2)):
+        command = [sys.executable, "-c", SCRIPT, how, str(blocks)]
         environment = {"JAX_PLATFORMS": "cpu", "PATH": ""}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-        kept, faults[how] = json.loads(done.stdout)
+        kept, faults[how, blocks] = json.loads(done.stdout)
         assert kept is (None if how == "default" else True)
         assert ("keep_pages: off from here on" in done.stderr) == (how == "let go")
     print(faults)
-    assert faults["keep"] < 0.1 * faults["default"]  # seen 1 and 32,771; of a BERT step 0 and 66,933
-    assert faults["let go"] > 0.9 * faults["default"]
+    assert faults["keep", 2] < 0.1 * faults["default", 2]  # seen 1 and 32,771; of a BERT step 0 and 66,933
+    assert faults["keep", 36] < 0.1 * faults["default", 2]  # 2.25 GiB, seen 1; 589,793 where the heap's top is trimmed
+    assert faults["let go", 2] > 0.9 * faults["default", 2]
