@@ -13,6 +13,10 @@ from training.run import Run, device_part
 from training.step import make_answer, make_evaluate
 
 
+class BrokenOffError(Exception):
+    """A notice came while answers were asked for."""
+
+
 class Evaluation:
     """`evaluation(parameters, split)`: scores over one pass, compiled once; whole answers graded too where asked."""
 
@@ -38,13 +42,22 @@ class Evaluation:
         if totals is None:
             raise InputError(f"the {split} split has no example to evaluate")
         scores = run.task.scores(jax.device_get(totals))
-        return scores | (run.task.graded(self.answerer(params), split) if self._graded else {})
+        try:
+            return scores | (run.task.graded(self.answerer(params, notice=notice), split) if self._graded else {})
+        except BrokenOffError:
+            return {}
 
-    def answerer(self, params) -> Answer:
-        """`answer(host batch) -> answers on the host`; of any number of rows."""
+    def answerer(self, params, *, notice: Notice | None = None) -> Answer:
+        """`answer(host batch) -> answers on the host`; of any number of rows.
+
+        Raises:
+          BrokenOffError: by `answer`, once `notice` has come.
+        """
         run = self._run
 
         def answer(batch: Batch) -> dict[str, np.ndarray]:
+            if notice and notice.interrupts():
+                raise BrokenOffError
             rows, ways = len(next(iter(batch.values()))), batch_ways(run.mesh)
             each = np.minimum(np.arange(-(-rows // ways) * ways), rows - 1)  # copies of the last go to idle devices
             whole = {name: array[each] for name, array in device_part(run.task, batch).items()}

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 from errors import InputError
+from tasks.question_answering import QuestionAnswering
 from tests.training.conftest import ROOT, read_lines
+from training.notice import STATUS, Notice
+from training.restore import stored_scores
 
 NAMES = ("bam", "dol", "fen", "gir", "kus", "lat")
 FOOD = ("nuts", "fish", "corn", "rice", "meat", "figs")
@@ -51,6 +54,25 @@ def test_a_tiny_reader_beats_every_trivial_answer(trained):
         f"F1 {result['f1']:.1f}, {result['baseline']['name']} {result['baseline']['f1']:.1f}, {result['accuracy']:.2f}"
     )
     assert result["f1"] > result["baseline"]["f1"] + 20
+
+
+def test_a_notice_while_answers_are_graded_leaves_the_scores_to_the_next_start(asked, tmp_path, run, monkeypatch):
+    begun, graded = [], QuestionAnswering.graded
+    flags = ("train.steps=2", "evaluation.every=2", "checkpoint.every=2", "optimizer.warmup_steps=1")
+
+    def begin(self, answer, split):
+        begun.append(split)
+        return graded(self, answer, split)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(QuestionAnswering, "graded", begin)
+        patch.setattr(Notice, "interrupts", lambda self: bool(begun))
+        with pytest.raises(SystemExit) as left:
+            run(tmp_path / "run", *flags, recipe="tiny_reader.py")
+    assert (left.value.code, begun) == (STATUS, ["validation"])
+    assert stored_scores(tmp_path / "run" / "checkpoints") == {2: {}}
+    run(tmp_path / "run", *flags, recipe="tiny_reader.py")
+    assert "f1" in stored_scores(tmp_path / "run" / "checkpoints")[2]
 
 
 def test_the_threshold_of_the_validation_split_serves_the_test_split(trained, run, capsys):
