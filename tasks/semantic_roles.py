@@ -70,7 +70,12 @@ class SemanticRoles(ExampleTask):
 
     @property
     def head(self) -> dict[str, Any]:
-        return {"classes": 1 + 2 * len(self.labels), "dropout_rate": self.config.model.dropout_rate}
+        return {"classes": len(self.classes), "dropout_rate": self.config.model.dropout_rate}
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The tags, as `ops.bio` counts them."""
+        return ("O", *(f"{part}-{label}" for label in self.labels for part in "BI"))
 
     @cached_property
     def labels(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+import pretrained
 from configs import defaults
 from data.records import read_records
 from data.sentences import spans_of
@@ -288,6 +289,15 @@ def test_labels_are_kept_beside_the_run_and_others_are_refused(make, tmp_path):
     (tmp_path / "run" / "labels.json").write_text('["ARG0", "ARG1"]')
     with pytest.raises(InputError, match="the labels ARG0, ARG1 should each be there once, and V"):
         make().head  # noqa: B018
+
+
+def test_an_exported_net_has_the_names_of_its_tags(make, tmp_path):
+    task = make(norm="post", positions="learned")
+    pretrained.save(net(task), tmp_path / "exported", classes=task.classes)
+    names = json.loads((tmp_path / "exported" / "config.json").read_text())["id2label"]
+    begun = {f"B-{label}": 1 + 2 * number for number, label in enumerate(task.labels)}
+    assert {int(number): name for number, name in names.items()} == dict(enumerate(task.classes))
+    assert (names["0"], {name: task.classes.index(name) for name in begun}) == ("O", begun)
 
 
 def test_labels_that_training_had_not_cost_no_loss_and_are_missed(make, tmp_path, capsys):
