@@ -8,8 +8,8 @@ r"""Semantic role labelling from nothing: the English Web Treebank, or any colum
 
 From a published net: --config.init_from=DIRECTORY --config.model.from_init=True, and a lower rate such as 5e-5.
 
-`tiny` (1.8 M parameters) reads 25 million tokens, 16 passes over the treebank, in 128 minutes on one CPU core, and has
-an F1 of 59.1 on its dev split after 9,000 steps (experiments/semantic_roles).
+`tiny` (1.8 M parameters) reads 25 million tokens, 16 passes over the treebank, a quarter of a second a step on one
+CPU core, and has an F1 of 59.9 on its dev split (experiments/semantic_roles).
 """
 
 from configs import defaults
@@ -17,6 +17,7 @@ from configs.argument import parse_argument
 from configs.sizes import SIZES, set_size
 
 RATES = {"tiny": 2e-3, "small": 1e-3, "base": 3e-4, "large": 2e-4}
+DROPOUT = {"tiny": 0.3}  # of the others 0.1, as of the nets that they begin from
 
 
 def get_config(argument: str = ""):
@@ -25,7 +26,7 @@ def get_config(argument: str = ""):
     config.task = "semantic_roles"
     config.workdir = f"runs/semantic_roles_{chosen.size}"
     set_size(config, chosen.size, name="transformer", token_types=12, max_positions=max(512, chosen.length))
-    config.model.dropout_rate = 0.1
+    config.model.dropout_rate = DROPOUT.get(chosen.size, 0.1)
     config.tokenizer.update(kind="wordpiece", vocab_size=8000)
     config.data.update(source="files", documents="line", length=chosen.length, global_tokens="none")
     config.data.buckets = tuple(length for length in (32, 64, 96) if length < chosen.length)
