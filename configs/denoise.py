@@ -3,7 +3,7 @@ r"""Pretraining of an encoder-decoder on plain text: BART's denoising, or T5's s
     python train.py --config=configs/denoise.py:tiny --config.data.train=texts.jsonl --config.data.validation=v.jsonl
     python train.py --config=configs/denoise.py:base,objective=span_corruption --config.data.train='books/*.txt.gz' ...
 
-Sizes: tiny (2.9 M parameters, for two CPU cores; run for 700 steps of 16 rows alone, experiments/writing), small (13
+Sizes: tiny (2.9 M parameters, for two CPU cores; run for 1,000 steps of 16 rows alone, experiments/writing), small (13
 M), base (Lewis et al. 2019, section 2.1, and Raffel et al. 2020, section 3.1.2: a TPU slice for days).
 The tokenizer of span corruption needs sentinels: T5's own has them, for another the table of words gets 100 more rows.
 """
