@@ -72,7 +72,7 @@ def claim(directory: Path, config: dict[str, Any]) -> None:
 def _refusal(directory: Path, differ: list[str], *, longer: bool) -> str:
     more = f" (and {len(differ) - 4} more)" if len(differ) > 4 else ""
     told = f"{directory} holds another run: {'; '.join(differ[:4])}{more}; choose another --config.workdir"
-    if longer and len(differ) == 1:
+    if longer and len(differ) == 1 and differ[0].startswith("train.steps "):
         return (
             f"{told}, and --config.init_from={directory} to begin with its weights: its schedule depends on train.steps"
         )

@@ -80,6 +80,8 @@ def test_a_finished_run_that_is_given_more_steps_ends_as_a_run_of_so_many(tmp_pa
     assert read_config(tmp_path / "longer")["train"]["steps"] == 12
     with pytest.raises(InputError, match=r"train.steps was 12 and is 6; choose another --config.workdir or delete it"):
         run(tmp_path / "longer", endless, "train.steps=6")
+    with pytest.raises(InputError, match=r"another run: data.length was 32 and is 16; choose .* or delete it"):
+        run(tmp_path / "longer", endless, "train.steps=13", "data.length=16")
 
 
 def test_more_steps_of_a_schedule_that_ends_are_refused_with_what_to_do(copy, run):
