@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -189,12 +190,11 @@ def test_a_run_that_is_older_than_a_key_goes_on_with_its_default(tmp_path, run):
         run(tmp_path / "run", *ONE_STEP, "model.norm_kind=rms")
 
 
-def test_refuses_a_directory_that_holds_another_run(tmp_path, run):
-    run(tmp_path / "run", *ONE_STEP)
-    before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
-    with pytest.raises(InputError, match=r"holds another run: optimizer.learning_rate was 0.003 and is 0.1"):
-        run(tmp_path / "run", *ONE_STEP, "optimizer.learning_rate=0.1")
-    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
+def test_refuses_a_directory_that_holds_another_run(pretrained, run):
+    before = (pretrained / "metrics.jsonl").read_bytes()
+    with pytest.raises(InputError, match=r"holds another run: optimizer.learning_rate was 0.01 and is 0.1"):
+        run(pretrained, *PRETRAINING, "optimizer.learning_rate=0.1")
+    assert (pretrained / "metrics.jsonl").read_bytes() == before
 
 
 @pytest.mark.slow
@@ -229,16 +229,16 @@ def test_refuses_to_evaluate_a_task_that_was_not_trained(pretrained, tmp_path, r
         run(tmp_path / "run", f"init_from={pretrained}", "mode=evaluate", recipe="tiny_classifier.py")
 
 
-def test_refuses_to_go_on_with_other_training_data(tmp_path, run, corpus):
-    run(tmp_path / "run", *ONE_STEP)
+def test_refuses_to_go_on_with_other_training_data(pretrained, tmp_path, run):
+    shutil.copytree(pretrained, tmp_path / "run")
     other = tmp_path / "other"
     other.mkdir()
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     config["data"]["train"] = str(other)
     (other / "a.txt").write_text("ban dor. " * 400)
     (tmp_path / "run" / "config.json").write_text(json.dumps(config))
-    with pytest.raises(InputError, match="training data changed since its checkpoint 2"):
-        run(tmp_path / "run", *ONE_STEP, f"data.train={other}")
+    with pytest.raises(InputError, match="training data changed since its checkpoint 600"):
+        run(tmp_path / "run", *PRETRAINING, f"data.train={other}")
 
 
 def test_refuses_a_disk_too_full_for_the_checkpoints(tmp_path, run, monkeypatch):
