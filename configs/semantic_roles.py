@@ -17,7 +17,7 @@ from configs.argument import parse_argument
 from configs.sizes import SIZES, set_size
 
 RATES = {"tiny": 2e-3, "small": 1e-3, "base": 3e-4, "large": 2e-4}
-DROPOUT = {"tiny": 0.3}  # of the others 0.1, as of the nets that they begin from
+DROPOUT = {"tiny": 0.3}  # of the others 0.1, BERT's: not tried
 
 
 def get_config(argument: str = ""):

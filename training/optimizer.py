@@ -33,7 +33,8 @@ def make_schedule(settings: Any, *, steps: int) -> optax.Schedule:
         "linear": optax.linear_schedule(peak, 0.0, steps - warmup),
         "cosine": optax.cosine_decay_schedule(peak, steps - warmup),
         "constant": optax.constant_schedule(peak),
-        "rsqrt": lambda step: peak * (max(warmup, 1) / (step + max(warmup, 1))) ** 0.5,
+        # The warm-up asks for steps before 0 too, and takes none of what is said of them.
+        "rsqrt": lambda step: peak * (max(warmup, 1) / (jnp.maximum(step, 0) + max(warmup, 1))) ** 0.5,
     }
     if settings.schedule not in decays:
         raise InputError(f"optimizer.schedule={settings.schedule!r} is not one of {', '.join(decays)}")

@@ -59,7 +59,7 @@ def claim(directory: Path, config: dict[str, Any]) -> None:
         there, here = json.loads(stored.read_text(encoding="utf-8")), json.loads(json.dumps(config))
         differ = _differences(there, here)
         if differ and has_checkpoint(directory):
-            raise InputError(_refusal(directory, differ, longer=here["train"]["steps"] > there["train"]["steps"]))
+            raise InputError(_refusal(directory, differ, schedule=here["optimizer"]["schedule"]))
         if differ:
             shutil.rmtree(directory / "tokenizer", ignore_errors=True)
     elif directory.exists() and (not directory.is_dir() or any(p.name != "lock" for p in directory.iterdir())):
@@ -69,12 +69,13 @@ def claim(directory: Path, config: dict[str, Any]) -> None:
         write_json(stored, config)
 
 
-def _refusal(directory: Path, differ: list[str], *, longer: bool) -> str:
+def _refusal(directory: Path, differ: dict[str, str], *, schedule: str) -> str:
+    few = "; ".join(f"{key} {change}" for key, change in list(differ.items())[:4])
     more = f" (and {len(differ) - 4} more)" if len(differ) > 4 else ""
-    told = f"{directory} holds another run: {'; '.join(differ[:4])}{more}; choose another --config.workdir"
-    if longer and len(differ) == 1 and differ[0].startswith("train.steps "):
+    told = f"{directory} holds another run: {few}{more}; choose another --config.workdir"
+    if differ.keys() == {"train.steps"} and schedule not in ENDLESS:
         return (
-            f"{told}, and --config.init_from={directory} to begin with its weights: its schedule depends on train.steps"
+            f"{told}, and --config.init_from={directory} to begin with its weights: {schedule} depends on train.steps"
         )
     return f"{told} or delete it"
 
@@ -85,16 +86,13 @@ def has_checkpoint(directory: Path) -> bool:
     return checkpoints.is_dir() and any(path.name.isdigit() for path in checkpoints.iterdir())
 
 
-def _differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
+def _differences(there: dict[str, Any], here: dict[str, Any]) -> dict[str, str]:
+    """What was and what is, by key. More steps of an endless schedule are no difference."""
     there, here = flatten(completed(there)), flatten(here)
+    if here["optimizer.schedule"] in ENDLESS and here["train.steps"] > there["train.steps"]:
+        there["train.steps"] = here["train.steps"]
     keys = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key)]
-    further = ("train.steps",) if _goes_further(there, here) else ()
-    changes = [key for key in keys if key not in further and not _may_change(key)]
-    return [f"{key} was {there.get(key)!r} and is {here.get(key)!r}" for key in changes]
-
-
-def _goes_further(there: dict[str, Any], here: dict[str, Any]) -> bool:
-    return here["optimizer.schedule"] in ENDLESS and here["train.steps"] > there["train.steps"]
+    return {key: f"was {there.get(key)!r} and is {here.get(key)!r}" for key in keys if not _may_change(key)}
 
 
 def _may_change(key: str) -> bool:

@@ -1,4 +1,4 @@
-"""Turns downloaded sets of short texts into the plain files that `run.py` reads.
+"""Turns downloaded sets of short texts into the plain files that the recipes read.
 
     python experiments/classifying/prepare.py --source=DIR --out=runs/data
 

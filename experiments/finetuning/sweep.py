@@ -29,7 +29,7 @@ CUT = Published(value=0.874, source="Beltagy et al. 2020, table 9, RoBERTa-base"
 
 @dataclass(frozen=True)
 class Texts:
-    """`metrics` are recorded, each with what is published by net, once pretrained; `argument` may replace the net's."""
+    """`metrics` are recorded, each with what is published by net; `argument` may replace the net's."""
 
     classes: tuple[str, ...]
     steps: int
@@ -83,9 +83,9 @@ def main() -> int:
     for name in PRETRAINED:
         write(name, "accuracy", split="validation")
     for name in TUNED:
-        which, net, *random = name.split("-")
+        which, net, *_ = name.split("-")
         for metric, published in SETS[which].metrics.items():
-            write(name, metric, published=None if random else published.get(net))
+            write(name, metric, published=published.get(net))
     return 0
 
 

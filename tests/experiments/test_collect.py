@@ -22,7 +22,10 @@ def test_the_runs_of_two_seeds_make_a_record(runs):
     assert record.deviation == pytest.approx(0.0707106781, abs=1e-9)
     assert record.baseline == Baseline(name="majority class", value=0.5)
     assert record.recipe == "configs/reviews.py:small,rate=1"
-    assert record.command == "python train.py --config=configs/reviews.py:small,rate=1 --config.seed=0"
+    assert (
+        record.command
+        == "python train.py --config=configs/reviews.py:small,rate=1 --config.seed=0 --config.train.steps=100"
+    )
     assert record.commit == COMMIT  # of the first start
     assert record.device == Device(cpu="a processor", cores=2, devices=("cpu",))
     assert record.wall_seconds == 2 * (40 + 45)  # both starts of both runs

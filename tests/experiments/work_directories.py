@@ -43,9 +43,11 @@ def finished_run(directory: Path, *, seed: int, accuracy: float) -> Path:
         "baseline": {"name": "majority class", "accuracy": 0.5},
         "wall_seconds": 7.0,
     }
+    first, further = environment(seed), environment(seed, commit="f" * 40)
+    further["command"] = [*further["command"], "--config.train.steps=100"]  # more than it was begun for
     files = {
         "config.json": config(seed, str(directory)),
-        "environment.json": [environment(seed), environment(seed, commit="f" * 40)],
+        "environment.json": [first, further],
         "result_test.json": result,
     }
     for name, value in files.items():

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from errors import InputError
-from training.optimizer import make_optimizer, make_schedule
+from training.optimizer import ENDLESS, make_optimizer, make_schedule
 
 
 def settings(**changes):
@@ -27,6 +27,13 @@ def test_every_schedule_is_continuous_at_the_end_of_the_warm_up(name):
     assert float(schedule(3)) == pytest.approx(1.0)
     assert float(schedule(4)) == pytest.approx(1.0, rel=0.02)
     assert float(schedule(999)) <= 1.0
+
+
+@pytest.mark.parametrize("name", ["linear", "cosine", "constant", "rsqrt"])
+def test_more_steps_change_no_rate_before_them_of_an_endless_schedule_alone(name):
+    shorter, longer = (make_schedule(settings(schedule=name), steps=steps) for steps in (20, 40))
+    same = [float(shorter(step)) == float(longer(step)) for step in range(20)]
+    assert all(same) == (name in ENDLESS)
 
 
 def test_without_a_warm_up_the_first_step_has_the_full_rate():
