@@ -70,7 +70,8 @@ def transfer(source: Mapping[str, Any], target: Mapping[str, Any]) -> Transfer:
     """Which parameters of `source` go into `target`: those of the same path.
 
     Raises:
-      InputError: a parameter of the same name has another shape, or nothing under `encoder.` matches.
+      InputError: a parameter of the same name has another shape, or one of the encoder is not in `source`, but for
+        adaptations and a table of token types.
     """
     shared = [name for name in target if name in source]
     unequal = [n for n in shared if source[n].shape != target[n].shape]
@@ -80,7 +81,7 @@ def transfer(source: Mapping[str, Any], target: Mapping[str, Any]) -> Transfer:
         )
         more = f" and {len(unequal) - 5} more" if len(unequal) > 5 else ""
         raise InputError(f"init_from holds a model of other sizes: {told}{more}")
-    added = (".lora_a", ".lora_b")  # which change nothing yet
+    added = (".lora_a", ".lora_b", ".token_type.embedding")  # which a run may have beside what it starts from
     missing = [n for n in target if n.startswith("encoder.") and n not in source and not n.endswith(added)]
     if missing:
         raise InputError(

@@ -66,6 +66,9 @@ OF_THE_HEAD = ("pooling",)
 ALONE = ("norm_epsilon",)
 """Keys that two runs of this project may have different, but that a published model's weights were made with."""
 
+GAINED = ("token_types",)
+"""Keys of tables that a run may add to a net that has none: they begin fresh there."""
+
 ADAPTATION = ("lora_rank", "lora_alpha", "lora_maps")
 
 
@@ -154,7 +157,7 @@ def starting_source(config: Any, published: Published) -> Source | PublishedSour
     Raises:
       InputError: no such work directory, no checkpoint in it, or a model of other sizes (each key is named).
     """
-    return _source(Path(config.init_from), config, published) if config.init_from else None
+    return _source(Path(config.init_from), config, published, gained=GAINED) if config.init_from else None
 
 
 def finished_source(config: Any, published: Published) -> Source | PublishedSource:
@@ -170,7 +173,7 @@ def finished_source(config: Any, published: Published) -> Source | PublishedSour
 
 
 def _source(
-    directory: Path, config: Any, published: Published, *, also: tuple[str, ...] = ()
+    directory: Path, config: Any, published: Published, *, also: tuple[str, ...] = (), gained: tuple[str, ...] = ()
 ) -> Source | PublishedSource:
     outside = published.holds(directory)
     there = {"model": dict(published.sizes(directory))} if outside else read_config(directory)
@@ -178,7 +181,7 @@ def _source(
     differ = [
         f"model.{key} is {there['model'][key]!r} there and {here[key]!r} here"
         for key in (*SIZES, *OF_POSITIONS.get(here["positions"], ()), *(ALONE if outside else ()), *also)
-        if key in there["model"] and there["model"][key] != here[key]
+        if key in there["model"] and there["model"][key] != here[key] and (there["model"][key] or key not in gained)
     ]
     rank = there["model"]["lora_rank"]
     if rank and any(there["model"][key] != here[key] for key in ADAPTATION):

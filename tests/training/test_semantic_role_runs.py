@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from data.records import read_records
+from errors import InputError
 from metrics.srl import srl_counts
 from tests.training.conftest import ROOT, WORDS, read_lines
 
@@ -110,12 +111,19 @@ def test_a_broken_file_is_one_sentence_and_status_2(tmp_path, folder, arguments)
 
 
 @pytest.mark.slow
-def test_a_net_without_token_types_starts_from_a_masked_language_model(tmp_path, folder, run, capsys):
-    shared = ("model.token_types=0", "model.depth=1", "model.width=16", "tokenizer.vocab_size=300", "train.steps=1")
+def test_roles_start_from_a_masked_language_model_with_or_without_token_types(tmp_path, folder, run, capsys):
+    shared = ("model.depth=1", "model.width=16", "tokenizer.vocab_size=300", "train.steps=1")
     shared = (*shared, "optimizer.warmup_steps=0", "evaluation.batches=1")
     net = ("model.name=transformer", "model.norm=pre", "model.positions=rotary", "prediction.blanks=()")
-    run(tmp_path / "first", *shared, *net, "train.accumulation=1")
+    run(tmp_path / "first", *shared, *net, "model.token_types=0", "train.accumulation=1")
     start = (f"init_from={tmp_path / 'first'}", "evaluation.graded=False", "checkpoint.best=loss")
-    run(tmp_path / "then", *shared, *start, recipe=RECIPE)
-    (fresh,) = (line for line in capsys.readouterr().out.splitlines() if "fresh here" in line)
-    assert set(fresh.partition(": ")[2].split(", ")) == {"output.kernel", "output.bias"}
+    table = {0: set(), 12: {"encoder.embeddings.token_type.embedding"}}
+    for types, gained in table.items():
+        capsys.readouterr()
+        run(tmp_path / f"then-{types}", *shared, *start, f"model.token_types={types}", recipe=RECIPE)
+        (fresh,) = (line for line in capsys.readouterr().out.splitlines() if "fresh here" in line)
+        assert set(fresh.partition(": ")[2].split(", ")) == {"output.kernel", "output.bias"} | gained
+    with pytest.raises(InputError, match="model.token_types is 12 there and 3 here"):
+        run(tmp_path / "other", *shared, f"init_from={tmp_path / 'then-12'}", "model.token_types=3", recipe=RECIPE)
+    with pytest.raises(InputError, match="model.token_types is 0 there and 12 here"):
+        run(tmp_path / "asked", *shared, start[0], "mode=evaluate", "model.token_types=12", recipe=RECIPE)
