@@ -1,7 +1,8 @@
 """Each set with each seed: `python -m sweeps run experiments/answering/sweep.py:qamr`, and so on for the other names.
 
 Data lies in runs/data, by prepare.py. Paragraphs and articles are answered by nets that have learnt from single
-sentences what a question asks for: run qamr first, and qamr-whole before covid_qa-whole.
+sentences what a question asks for: run qamr first, and qamr-whole before covid_qa-whole. Names with -read begin with a
+masked LM of novels, experiments/finetuning/sweep.py:pretrained-transformer.
 """
 
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ SHARED = {
 
 @dataclass(frozen=True)
 class Set:
-    """`keys` beside those that all share; `start` names the set whose net is gone on with, if any."""
+    """`keys` beside those that all share; `start` is the run that is gone on from, if any."""
 
     data: str
     keys: dict[str, Any]
@@ -42,26 +43,30 @@ class Set:
     whole: bool = False  # documents are read whole
 
 
+QAMR, QAMR_WHOLE, QAMR_READ = (f"runs/answering/qamr{kind}/points/seed={{seed}}" for kind in ("", "-whole", "-read"))
+NOVELS = "runs/finetuning/pretrained-transformer/points/seed=0"
 SETS = {
     "qamr": Set("qamr", SENTENCE, 8),
+    "qamr-read": Set("qamr", SENTENCE | {"optimizer.learning_rate": 1e-3}, 8, start=NOVELS),
     "qamr-whole": Set("qamr", WHOLE_SENTENCE, 4, whole=True),
-    "squad1": Set("squad1", PARAGRAPH, 8, start="qamr"),
-    "squad2": Set("squad2", PARAGRAPH, 8, start="qamr"),
-    "covid_qa": Set("covid_qa", WINDOWS, 2, start="qamr"),
-    "covid_qa-whole": Set("covid_qa", WHOLE, 2, start="qamr-whole", whole=True),
+    "squad1": Set("squad1", PARAGRAPH, 8, start=QAMR),
+    "squad2": Set("squad2", PARAGRAPH, 8, start=QAMR),
+    "squad2-read": Set("squad2", PARAGRAPH, 8, start=QAMR_READ),
+    "covid_qa": Set("covid_qa", WINDOWS, 2, start=QAMR),
+    "covid_qa-whole": Set("covid_qa", WHOLE, 2, start=QAMR_WHOLE, whole=True),
 }
 
 
 def get_sweep(name: str) -> Sweep:
     each = pick(SETS, name, key="what follows the colon")
     every = each.keys["train.steps"] // each.validations
-    started = {"init_from": f"runs/answering/{each.start}/points/seed={{seed}}", "optimizer.learning_rate": 5e-4}
+    started = {"init_from": each.start, "optimizer.learning_rate": 5e-4} if each.start else {}
     return Sweep(
         recipe="configs/question_answering.py:tiny,overlap=True" + (",whole=8192" if each.whole else ""),
         keys={
             **SHARED,
+            **started,
             **each.keys,
-            **(started if each.start else {}),
             **{f"data.{split}": f"runs/data/{each.data}/{split}.json" for split in ("train", "validation", "test")},
             "evaluation.every": every,
             "checkpoint.every": every,

@@ -10,6 +10,7 @@ from errors import InputError
 from experiments.answering import attention
 from experiments.answering.prepare import main, prepare
 from experiments.answering.sweep import SETS, get_sweep
+from experiments.finetuning import sweep as finetuning
 
 
 def write(path: Path, text: str) -> None:
@@ -87,17 +88,20 @@ def test_what_is_missing_or_malformed_is_told_in_one_sentence(qamr, capsys):
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_every_command_of_the_study_parses_and_starts_from_a_run_of_the_study(name, monkeypatch):
+def test_every_command_of_the_study_parses_and_starts_from_the_run_of_a_sweep_of_the_same_kind_of_net(
+    name, monkeypatch
+):
     monkeypatch.chdir(Path(__file__).resolve().parents[2])
     sweep = get_sweep(name)
     sweep.check()
     start, whole = SETS[name].start, SETS[name].whole
     assert (",whole=" in sweep.recipe) == whole
-    if start:
-        begun = {point.seed: point.workdir.as_posix() for point in get_sweep(start).points()}
-        for point in sweep.points():
-            assert f"--config.init_from={begun[point.seed]}" in point.commands[0]
-        assert SETS[start].whole == whole  # the weights are of the same kind of net
+    sweeps = {other: (get_sweep(other), each.whole) for other, each in SETS.items()}
+    sweeps["novels"] = finetuning.get_sweep("pretrained-transformer"), False
+    begun = {point.workdir.as_posix(): kind for each, kind in sweeps.values() for point in each.points()}
+    for point in sweep.points() if start else ():
+        (given,) = [part for part in point.commands[0] if part.startswith("--config.init_from=")]
+        assert begun[given.partition("=")[2]] == whole
 
 
 def test_the_nets_of_the_attention_sweep_differ_in_global_attention_alone(monkeypatch):

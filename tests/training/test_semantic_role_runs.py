@@ -123,7 +123,7 @@ def test_roles_start_from_a_masked_language_model_with_or_without_token_types(tm
         run(tmp_path / f"then-{types}", *shared, *start, f"model.token_types={types}", recipe=RECIPE)
         (fresh,) = (line for line in capsys.readouterr().out.splitlines() if "fresh here" in line)
         assert set(fresh.partition(": ")[2].split(", ")) == {"output.kernel", "output.bias"} | gained
-    with pytest.raises(InputError, match="model.token_types is 12 there and 3 here"):
+    with pytest.raises(InputError, match=r"model\.token_types is 12 there and 3 here"):
         run(tmp_path / "other", *shared, f"init_from={tmp_path / 'then-12'}", "model.token_types=3", recipe=RECIPE)
-    with pytest.raises(InputError, match="model.token_types is 0 there and 12 here"):
+    with pytest.raises(InputError, match=r"model\.token_types is 0 there and 12 here"):
         run(tmp_path / "asked", *shared, start[0], "mode=evaluate", "model.token_types=12", recipe=RECIPE)
