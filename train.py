@@ -72,7 +72,7 @@ def finished(config, directory: Path, mesh):
         run_directory.claim(directory, config.to_dict())
         run_directory.write_environment(directory)
     run = build(config, directory, mesh, source)
-    return run, check_complete(run.given, run.skeleton)
+    return run, check_complete(run.given, run.skeleton, run.task)
 
 
 def build(config, directory: Path, mesh, source) -> Run:

@@ -5,7 +5,8 @@ r"""Any task of GLUE by name, from a pretrained checkpoint (Wang et al. 2019).
 `init_from` is a directory in transformers' format or a run's, whose net is taken with its sizes. The hyperparameters
 are RoBERTa's (Liu et al. 2019, table 10 and section 5.1): a batch of 16 or 32, 10 epochs, of which the best on
 validation counts, and a rate of 1e-5 to 3e-5, to be tried with --config.optimizer.learning_rate. `batch=32,epochs=3` in
-the argument sets these, and with them the steps.
+the argument sets these, and with them the steps. The authors begin rte, mrpc and stsb with the weights of mnli (section
+5.1): --config.init_from=runs/glue_mnli; the last map, which tells other classes there, begins fresh.
 
 The test labels are not public: --config.mode=predict writes what its server scores. For mnli the matched set
 is validation and the mismatched one is test, both with labels; the server's are --config.data.test=test_matched and

@@ -1,6 +1,7 @@
-"""The names of the classes: those of the config, or those that the training split holds."""
+"""The names of the classes: those of the config, those that the training split holds, or another model's."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from errors import InputError
 from whole_files import write_json
 
 FILE = "classes.json"
+NAMELESS = re.compile(r"LABEL_\d+")  # what transformers calls a class that nobody named
 FINISHED = ("evaluate", "predict", "export")  # modes that ask a trained model, whose classes are settled
 
 
@@ -36,12 +38,27 @@ def class_names(config: Any, directory: Path, training_records: Callable[[], Seq
     return names
 
 
+def classes_there(directory: Path) -> tuple[str, ...]:
+    """The classes that a run, or a model in transformers' format, tells apart, in their order; () = it does not say."""
+    try:
+        if (found := directory / FILE).exists():
+            return tuple(json.loads(found.read_text(encoding="utf-8")))
+        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        if names := config.get("data", {}).get("classes"):
+            return tuple(names)
+        names = tuple(name for _, name in sorted((int(n), name) for n, name in config["id2label"].items()))
+    except (OSError, ValueError, KeyError, AttributeError):
+        return ()
+    return () if any(NAMELESS.fullmatch(name) for name in names) else names
+
+
 def _kept(config: Any, directory: Path) -> tuple[str, ...]:
-    places = [directory / FILE, *([Path(config.init_from) / FILE] if config.init_from else [])]
+    places = [directory, *([Path(config.init_from)] if config.init_from else [])]
     for place in places:
-        if place.exists():
-            return tuple(json.loads(place.read_text(encoding="utf-8")))
-    raise InputError(f"there is no {' nor '.join(map(str, places))}: say in data.classes which the model tells apart")
+        if names := classes_there(place):
+            return names
+    told = " nor ".join(str(place / FILE) for place in places)
+    raise InputError(f"there is no {told}: say in data.classes which the model tells apart")
 
 
 def _found(config: Any, directory: Path, records: Sequence[Record]) -> tuple[str, ...]:

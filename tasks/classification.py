@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -21,7 +22,7 @@ from metrics import (
     out_of_scope_recall,
 )
 from ops.losses import cross_entropy_sums
-from tasks.class_names import class_names
+from tasks.class_names import class_names, classes_there
 from tasks.task import Answer, Totals
 from tasks.whole_texts import WholeTexts
 
@@ -45,6 +46,9 @@ class Classification(WholeTexts):
     @cached_property
     def classes(self) -> tuple[str, ...]:
         return class_names(self.config, self.directory, lambda: self._records("train"))
+
+    def classes_of(self, directory: Path) -> tuple[str, ...]:
+        return classes_there(directory)
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -87,6 +87,9 @@ class ExampleTask(ABC):
         whole = not self.config.evaluation.batches  # the first few alone: those of the file, whatever their lengths
         return self._passed_over(self.examples(split), self.share, longest_first=whole)
 
+    def classes_of(self, directory: Path) -> tuple[str, ...]:
+        return ()
+
     def initial_params(self) -> Mapping[str, np.ndarray]:
         return {}
 

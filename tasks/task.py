@@ -1,6 +1,7 @@
 """What the training engine asks of a task. The loop knows this protocol and nothing else of the work it does."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import jax
@@ -39,6 +40,9 @@ class Task(Protocol):
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of what the model tells apart, in the order of its outputs; often none."""
+
+    def classes_of(self, directory: Path) -> tuple[str, ...]:
+        """`classes` of the model in another run's directory or a published one's; () = it does not say."""
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ python train.py --config=configs/glue.py:mnli --config.task=zero_shot --config.m
         --config.data.text_pair= --config.data.classes="('sports', 'politics')"
 """
 
-import json
 from collections.abc import Sequence
 from functools import cache, cached_property
 from pathlib import Path
@@ -22,7 +21,7 @@ from data.records import Record
 from data.side_by_side import SideBySide
 from errors import InputError
 from metrics import majority_baseline
-from tasks.class_names import FILE
+from tasks.class_names import classes_there
 from tasks.classification import Classification
 from tasks.inputs import encoder_inputs, pad_rows
 from tasks.task import Batch
@@ -65,7 +64,13 @@ class ZeroShot(Classification):
     @cached_property
     def _trained(self) -> tuple[str, ...]:
         """The classes of the entailment model."""
-        return classes_of_run(Path(self.config.init_from))
+        directory = Path(self.config.init_from)
+        if names := classes_there(directory):
+            return names
+        raise InputError(f"{directory} does not say which classes its model tells apart; give a classifier")
+
+    def classes_of(self, directory: Path) -> tuple[str, ...]:
+        return ()  # those of the entailment model, which are not this task's
 
     @cached_property
     def _entailment(self) -> int:
@@ -114,20 +119,3 @@ class ZeroShot(Classification):
             pair="hypothesis of the class",
             label=data.label if labelled else None,
         )
-
-
-def classes_of_run(directory: Path) -> tuple[str, ...]:
-    """The classes that a finished run, or a model in transformers' format, tells apart.
-
-    Raises:
-      InputError: it says none.
-    """
-    try:
-        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-        if names := config.get("data", {}).get("classes"):
-            return tuple(names)
-        if (found := directory / FILE).exists():
-            return tuple(json.loads(found.read_text(encoding="utf-8")))
-        return tuple(name for _, name in sorted((int(n), name) for n, name in config["id2label"].items()))
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise InputError(f"{directory} does not say which classes its model tells apart; give a classifier") from error

@@ -30,9 +30,10 @@ from training.profiler import Profiler, profiled_steps
 from training.restore import Restored, restore_newest
 from training.run import Run, device_part
 from training.sharding import shardings
-from training.state import TrainState, initial_state, transfer
+from training.state import TrainState, initial_state, outputs_of_other_meaning, transfer
 from training.step import empty_tally, make_train_step
 from training.tally import line_values
+from training.weights import other_classes
 
 
 def train(run: Run) -> tuple[TrainState, dict[str, float]]:
@@ -133,7 +134,9 @@ def _start(run: Run, start_state) -> Restored:
     """Fresh weights, those of `init_from` put over them."""
     given: dict[str, Any] = dict(run.task.initial_params())
     if run.given is not None:
-        report = transfer(run.given.params, run.skeleton.shapes)
+        there, here, others = run.given.params, run.skeleton.shapes, other_classes(run.given, run.task)
+        fresh = outputs_of_other_meaning(there, here, other_classes=bool(others))
+        report = transfer(there, here, fresh=fresh)
         given |= {name: run.given.params[name] for name in report.taken}
         print(report.told(), flush=True)
     key = jax.random.key(run.config.seed)

@@ -1,6 +1,7 @@
 """Everything that a run carries from one optimizer step to the next."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ from errors import InputError
 from skeleton import Skeleton
 from training.guard import Guard, fresh_guard
 from training.optimizer import Optimizer
+
+LAST_MAP = re.compile(r"(head\.)?output\.(kernel|bias)")  # what tells classes, of every head that does
 
 
 @jax.tree_util.register_dataclass
@@ -66,14 +69,14 @@ class Transfer:
         return "\n".join(lines)
 
 
-def transfer(source: Mapping[str, Any], target: Mapping[str, Any]) -> Transfer:
-    """Which parameters of `source` go into `target`: those of the same path.
+def transfer(source: Mapping[str, Any], target: Mapping[str, Any], *, fresh: Collection[str] = ()) -> Transfer:
+    """Which parameters of `source` go into `target`: those of the same path, but for those that begin `fresh`.
 
     Raises:
       InputError: a parameter of the same name has another shape, or one of the encoder is not in `source`, but for
         adaptations and a table of token types.
     """
-    shared = [name for name in target if name in source]
+    shared = [name for name in target if name in source and name not in fresh]
     unequal = [n for n in shared if source[n].shape != target[n].shape]
     if unequal:
         told = "; ".join(
@@ -88,6 +91,17 @@ def transfer(source: Mapping[str, Any], target: Mapping[str, Any]) -> Transfer:
             f"init_from holds another model: it lacks {len(missing)} parameters of this encoder, such as "
             f"{', '.join(missing[:3])}"
         )
-    return Transfer(
-        tuple(shared), tuple(n for n in target if n not in source), tuple(n for n in source if n not in target)
-    )
+    unused = tuple(name for name in source if name not in shared)
+    return Transfer(tuple(shared), tuple(name for name in target if name not in shared), unused)
+
+
+def outputs_of_other_meaning(
+    source: Mapping[str, Any], target: Mapping[str, Any], *, other_classes: bool
+) -> tuple[str, ...]:
+    """The last map, where it tells something else in `source`: other classes, or another number of them.
+
+    So RTE is tuned after MNLI (Liu et al. 2019, section 5.1).
+    """
+    shared = [name for name in target if name in source and LAST_MAP.fullmatch(name)]
+    other = other_classes or any(source[name].shape != target[name].shape for name in shared)
+    return tuple(shared) if other else ()

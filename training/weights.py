@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from errors import InputError
 from layer_stacks import arranged
 from skeleton import Skeleton, parameters
+from tasks.task import Task
 from training.mesh import replicated
 from training.restore import restore_best
 from training.run_directory import has_checkpoint, read_config
@@ -204,12 +205,21 @@ def _tell_what_is_seen_otherwise(there: Mapping[str, Any], here: Mapping[str, An
             log.warning("model.%s is %s here; the weights of %s were made with %s", key, pair[1], directory, pair[0])
 
 
-def check_complete(given: Given, skeleton: Skeleton) -> dict[str, jax.Array]:
+def other_classes(given: Given, task: Task) -> tuple[str, ...]:
+    """What the model in `given` tells apart, where that is not what the task does; () = it is, or is not said."""
+    there, here = task.classes_of(given.directory), task.classes
+    return there if [name.casefold() for name in there] != [name.casefold() for name in here] else ()
+
+
+def check_complete(given: Given, skeleton: Skeleton, task: Task) -> dict[str, jax.Array]:
     """The parameters cut to what the model has.
 
     Raises:
-      InputError: some parameter of the model is not in the checkpoint, so that its answers would be noise.
+      InputError: some parameter of the model is not in the checkpoint, so that its answers would be noise, or the model
+        tells other classes apart, or in another order.
     """
+    if names := other_classes(given, task):
+        raise InputError(f"{given.directory} tells apart {_listed(names)} in this order: set data.classes to them")
     report = transfer(given.params, skeleton.shapes)
     if report.fresh:
         raise InputError(
@@ -217,3 +227,7 @@ def check_complete(given: Given, skeleton: Skeleton) -> dict[str, jax.Array]:
             "first, with --config.init_from to start from it"
         )
     return {name: given.params[name] for name in report.taken}
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -6,7 +6,7 @@ from configs import defaults
 from data.classification import classes_of
 from data.records import Record
 from errors import InputError
-from tasks.class_names import class_names
+from tasks.class_names import class_names, classes_there
 
 
 def labelled(*labels):
@@ -42,6 +42,20 @@ def test_a_finished_model_keeps_the_classes_that_it_was_trained_on(tmp_path):
     assert class_names(elsewhere, tmp_path / "other", lambda: labelled("a")) == ("a", "b", "c")
     with pytest.raises(InputError, match=r"there is no .*other/classes.json: say in data.classes"):
         class_names(settings(mode="predict"), tmp_path / "other", list)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [(["no", "yes"], ("no", "yes")), (["LABEL_0", "LABEL_1"], ()), ([], ()), (3, ()), (None, ())],
+)
+def test_a_published_model_has_the_classes_that_its_authors_named(tmp_path, names, told):
+    listed = {str(number): name for number, name in enumerate(names)} if isinstance(names, list) else names
+    (tmp_path / "config.json").write_text(json.dumps({"id2label": listed}))
+    assert classes_there(tmp_path) == told
+    assert classes_there(tmp_path / "gone") == ()
+    if told:
+        asked = settings(mode="evaluate", init_from=str(tmp_path))
+        assert class_names(asked, tmp_path / "run", list) == told
 
 
 def test_training_again_finds_them_anew(tmp_path):

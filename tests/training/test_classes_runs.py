@@ -110,3 +110,39 @@ def test_a_finished_model_is_not_asked_with_another_pooling(colours, run, tmp_pa
     for place in ([workdir], [tmp_path / "other", f"init_from={workdir}"]):
         with pytest.raises(InputError, match=r"model.pooling is 'mean' there and 'first' here"):
             run(place[0], *others, *place[1:], "mode=evaluate", recipe="tiny_classifier.py")
+
+
+HEAD = {"head.output.kernel", "head.output.bias"}
+
+
+@pytest.mark.parametrize(
+    ("classes", "fresh"),
+    [
+        ((), set()),  # the same as are found
+        (("BLUE", "Green", "none", "red"), set()),
+        (("green", "blue", "none", "red"), HEAD),  # of the same number, and other ones
+        (("blue", "green", "none", "red", "violet"), HEAD),
+    ],
+)
+def test_the_last_map_is_taken_from_a_run_that_tells_the_same_classes_apart(
+    classes, fresh, colours, run, tmp_path, words, capsys
+):
+    workdir, settings = colours
+    settings = [each for each in settings if not each.startswith("train.steps")]
+    lines = [json.loads(line) for line in (words / "train.jsonl").read_text().splitlines()]
+    for name in classes:
+        lines = [line | {"colour": name} if line["colour"] == name.lower() else line for line in lines]
+    write_lines(tmp_path / "train.jsonl", lines)
+    again = [f"data.{split}={tmp_path / 'train.jsonl'}" for split in ("train", "validation")]
+    start = (f"init_from={workdir}", f"data.classes={classes!r}", "optimizer.warmup_steps=0", "train.steps=1")
+    run(tmp_path / "run", *settings, *again, *start, recipe="tiny_classifier.py")
+    told = [line for line in capsys.readouterr().out.splitlines() if "fresh here" in line]
+    assert {name for line in told for name in line.partition(": ")[2].split(", ")} == fresh
+
+
+def test_a_finished_model_is_not_asked_for_other_classes(colours, run, tmp_path):
+    workdir, settings = colours
+    other = ("mode=evaluate", "data.classes=('green', 'blue', 'none', 'red')")
+    for place in ([workdir], [tmp_path / "other", f"init_from={workdir}"]):
+        with pytest.raises(InputError, match=r"tells apart blue, green, none, red in this order: set data.classes to"):
+            run(place[0], *settings, *place[1:], *other, recipe="tiny_classifier.py")
