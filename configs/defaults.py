@@ -191,7 +191,7 @@ def _evaluation() -> ConfigDict:
     evaluation = ConfigDict()
     evaluation.every = 100  # optimizer steps between evaluations while training; the last step is always evaluated
     evaluation.batch_size = 8  # examples
-    evaluation.batches = 0  # evaluate on at most this many batches; 0 = all
+    evaluation.batches = 0  # evaluate on at most this many batches, from all over the split; 0 = all
     evaluation.graded = False  # whole answers are scored (BLEU, ...) while training too; mode=evaluate always does it
     evaluation.stride = 0  # tokens from one row to the next; those seen before are context alone; 0 = a row (causal_lm)
     evaluation.outside_threshold = False  # below a probability that validation decides, data.outside is answered

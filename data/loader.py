@@ -146,6 +146,9 @@ class EvalBatches:
     Where `longest_first`, the order is by the source's `lengths`, if it has them: what lies in one batch is about as
     long, so that little is padded, and a batch that does not fit fails at once.
 
+    Where `at_most` is set, there are no more batches than that: evenly spread over the source from the first one on,
+    since files are often sorted by class; or, with `first`, those that stand at its beginning.
+
     The last batch is filled with copies of the last example. "example_weights" (float32 [b]) is 0 for those and 1
     otherwise, and "label_weights", where a batch has them, are multiplied by it. Randomness comes from (seed, example).
     """
@@ -161,6 +164,8 @@ class EvalBatches:
         vocab_size: int | None = None,
         share: Share = Share(),
         longest_first: bool = False,
+        at_most: int = 0,
+        first: bool = False,
     ):
         if not len(source):
             raise InputError("there is no example to evaluate: the source is empty")
@@ -168,12 +173,15 @@ class EvalBatches:
         lengths = getattr(source, "lengths", None) if longest_first else None
         once = np.arange(len(source)) if lengths is None else np.argsort(-np.asarray(lengths), kind="stable")
         self._batches = _Batches(source, seed, batch_size, transform, finish, rows, once=once)
+        total = len(self._batches)
+        count = min(at_most, total) if at_most else total
+        self._steps = [step if first else step * total // count for step in range(count)]
 
     def __len__(self) -> int:
-        return len(self._batches)
+        return len(self._steps)
 
     def __iter__(self) -> Iterator[Batch]:
-        return (self._batches[step] for step in range(len(self)))
+        return (self._batches[step] for step in self._steps)
 
 
 class _Finish:

@@ -36,6 +36,7 @@ class Coreference(ExampleTask):
     """
 
     exports: ClassVar[bool] = False
+    in_pieces: ClassVar[bool] = True
     graded_names: ClassVar[tuple[str, ...]] = SCORES
     score_names: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
 

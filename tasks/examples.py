@@ -36,6 +36,7 @@ class ExampleTask(ABC):
     disturbed: ClassVar[Transform | None] = None
     graded_names: ClassVar[tuple[str, ...]] = ()
     classes: ClassVar[tuple[str, ...]] = ()
+    in_pieces: ClassVar[bool] = False  # neighbouring examples are of one document: a few batches are the first ones
     takes_mixture: ClassVar[bool] = False
     hides_inputs: ClassVar[bool] = False
     exports: ClassVar[bool] = True
@@ -84,8 +85,8 @@ class ExampleTask(ABC):
         return self._train_batches
 
     def evaluation_batches(self, split: str) -> Iterable[Batch]:
-        whole = not self.config.evaluation.batches  # the first few alone: those of the file, whatever their lengths
-        return self._passed_over(self.examples(split), self.share, longest_first=whole)
+        most = self.config.evaluation.batches
+        return self._passed_over(self.examples(split), self.share, longest_first=not most, at_most=most)
 
     def classes_of(self, directory: Path) -> tuple[str, ...]:
         return ()
@@ -115,11 +116,9 @@ class ExampleTask(ABC):
 
         Where `labelled`, at most `evaluation.batches` of them: for scores, not for predictions.
         """
-        limit = self.config.evaluation.batches if labelled else 0
+        most = self.config.evaluation.batches if labelled else 0
         examples = self.examples(split) if labelled else self.examples(split, labelled=False)
-        for number, batch in enumerate(self._passed_over(examples, Share(), longest_first=longest_first)):
-            if limit and number == limit:
-                return
+        for batch in self._passed_over(examples, Share(), longest_first=longest_first, at_most=most):
             yield batch, answer(batch)
 
     def answered_rows(
@@ -147,10 +146,10 @@ class ExampleTask(ABC):
             **self._loading | {"transform": self.disturbed or self.drawn},
         )
 
-    def _passed_over(self, source: Source, share: Share, **order: bool) -> EvalBatches:
+    def _passed_over(self, source: Source, share: Share, **order: int) -> EvalBatches:
         """Whatever chance adds is the same for every run, so that losses of two runs can be compared."""
         rows = self.config.evaluation.batch_size
-        return EvalBatches(source, batch_size=rows, share=share, **order, **self._loading)
+        return EvalBatches(source, batch_size=rows, share=share, first=self.in_pieces, **order, **self._loading)
 
     @property
     def _loading(self) -> dict[str, Any]:

@@ -76,8 +76,9 @@ class Pairs(Writing):
         return generate(model, batch["input_ids"], self.settings, **how)._asdict()
 
     def graded(self, answer: Answer, split: str) -> dict[str, float]:
-        written = [self._text(found) for _, found in self.answered_rows(answer, split)]
-        return self.graded_texts(written, self._right(split)[: len(written)])
+        right = self._right(split)
+        pairs = [(self._text(found), right[number]) for number, found in self.answered_rows(answer, split)]
+        return self.graded_texts(*zip(*pairs, strict=True))
 
     def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
         origins = self.examples(split, labelled=False).origins

@@ -47,6 +47,7 @@ class QuestionAnswering(ExampleTask):
     """
 
     graded_names = ("exact_match", "f1")
+    in_pieces = True
 
     def __post_init__(self):
         super().__post_init__()

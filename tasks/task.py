@@ -63,7 +63,9 @@ class Task(Protocol):
         """The batches of steps `step`, `step + 1`, ..., prepared ahead; never ends."""
 
     def evaluation_batches(self, split: str) -> Iterable[Batch]:
-        """One pass over a split; examples that only fill the last batch carry no weight."""
+        """One pass over a split, or over `evaluation.batches` of its batches; examples that only fill the last batch
+        carry no weight.
+        """
 
     def initial_params(self) -> Mapping[str, np.ndarray]:
         """Starting values that the data suggests, by parameter path; the rest start as the model draws them."""

@@ -28,12 +28,9 @@ class Evaluation:
     def __call__(self, params, split: str, *, notice: Notice | None = None) -> dict[str, float]:
         """Every example once; no score if `notice` came before the end."""
         run, totals = self._run, None
-        limit = run.config.evaluation.batches
         with leader_first(f"{split} data"):
             batches = run.task.evaluation_batches(split)
-        for number, host_batch in enumerate(batches):
-            if limit and number == limit:
-                break
+        for host_batch in batches:
             batch = put_batch(device_part(run.task, host_batch), run.mesh)
             part = settled(self._totals_of(params, batch), run.mesh)
             totals = part if totals is None else jax.tree.map(jnp.add, totals, part)

@@ -198,6 +198,23 @@ def test_evaluation_by_length_tells_the_same_examples_by_the_same_chances_and_pa
     assert [n for b in unsized for n in numbers(b)] == [0, 1, 2, 3, 4, 4]
 
 
+@pytest.mark.parametrize(
+    ("at_most", "spread", "first"),
+    [
+        (0, range(6), range(6)),
+        (1, [0], [0]),
+        (3, [0, 2, 4], [0, 1, 2]),
+        (4, [0, 1, 3, 4], range(4)),
+        (9, range(6), range(6)),
+    ],
+)
+def test_a_few_batches_lie_all_over_the_source_or_at_its_beginning(at_most, spread, first):
+    for wanted, at_the_beginning in ((spread, False), (first, True)):
+        batches = EvalBatches(Numbers(12), batch_size=2, at_most=at_most, first=at_the_beginning)
+        assert len(batches) == len(wanted)
+        assert [numbers(batch) for batch in batches] == [[2 * step, 2 * step + 1] for step in wanted]
+
+
 @pytest.mark.parametrize("size", [1, 5, 8, 11])
 def test_evaluation_on_two_processes_is_the_same_pass(size):
     whole = list(EvalBatches(Numbers(size), batch_size=4, transform=with_noise))

@@ -53,9 +53,11 @@ def test_a_few_are_asked_for_as_the_file_has_them(place):
     assert (first[0], asked) == (0, [1])
 
 
-def test_scores_of_some_batches_are_those_of_the_files_first_and_predictions_are_of_all(place):
+def test_scores_of_some_batches_are_from_all_over_the_file_and_predictions_are_of_all(place):
     task = task_of(place, **{"evaluation.batches": 2})
-    assert rows(task)[0] == [0, 1, 2, 3]
+    asked = [0, 1, 4, 5]  # the first and the third of four batches
+    assert rows(task)[0] == asked
+    assert [number for batch in task.evaluation_batches("test") for number in batch["index"]] == asked
     assert rows(task, labelled=False)[0] == list(range(len(WORDS)))
 
 
