@@ -82,9 +82,9 @@ class CoreferenceModel(nnx.Module):
     """An encoder, and on it what finds mentions and links them.
 
     Of all spans of whole words within a sentence, of up to `mention_tokens` tokens, the `kept` best for each token of
-    the row go on. `width` is E, the size of what is said of an end; 0 is the net's. Ends are normalized and the maps begin
-    at a deviation of 0.02, so that the logits of mentions begin at one of 0.02 E, 61 for the paper's E of 3,072, and those
-    of pairs above that.
+    the row go on. `width` is E, the size of what is said of an end; 0 is the net's. Ends are normalized and the maps
+    begin at a deviation of 0.02, so that the logits of mentions begin at one of 0.02 E, 61 for the paper's E of 3,072,
+    and those of pairs above that.
 
     Source: Kirstain et al. 2021, section 3; there each token has a vector of a Longformer.
     """

@@ -7,7 +7,7 @@ python -m sweeps commands FILE            the commands of every point, to run by
 python -m sweeps slurm FILE > job.sh      an array job; `sbatch job.sh`
 python -m sweeps jobset FILE > jobs.yaml  JobSets for TPU slices of GKE, for Kueue; `kubectl apply -f jobs.yaml`
 python -m sweeps tpu-vm FILE > run.sh     a script that runs it on a TPU VM or slice
-python -m sweeps point FILE NUMBER        one point, which is what those jobs run
+python -m sweeps point FILE NUMBER        one point, which is what those jobs run; of a Search, the next trial
 """
 
 import argparse
@@ -24,7 +24,7 @@ from sweeps import jobset, plot, search, slurm, table, tpu_vm
 from sweeps.devices import Share, shares
 from sweeps.running import Runner
 from sweeps.space import Search
-from sweeps.state import DONE, FAILED, PRUNED, STOPPED, State, curve
+from sweeps.state import DONE, FAILED, MISSING, PRUNED, STOPPED, State, curve
 from sweeps.sweep import Sweep, load
 from training.notice import STATUS
 
@@ -45,7 +45,12 @@ def run(sweep: Sweep, given: argparse.Namespace) -> int:
 
 
 def point(sweep: Sweep, given: argparse.Namespace) -> int:
-    """One point by its number, as a cluster's job runs it; every process of the job does."""
+    """One point by its number, as a cluster's job runs it; every process of the job does. Of a search, any trial."""
+    if isinstance(sweep.settings, Search):
+        if given.distributed:
+            raise InputError(SEARCH_ON_ONE)
+        end = search.one_trial(sweep, _runner(sweep))
+        return STATUS if end == STOPPED else int(end not in (DONE, PRUNED, MISSING))
     points = sweep.points()
     if not 0 <= given.number < len(points):
         raise InputError(f"there is no point {given.number}; the sweep has 0 to {len(points) - 1}")
@@ -79,13 +84,17 @@ def commands(sweep: Sweep, given: argparse.Namespace) -> int:
 
 def launch_file(sweep: Sweep, given: argparse.Namespace) -> int:
     """What a cluster's own tool reads, for the points that are not done."""
-    if isinstance(sweep.settings, Search):
-        raise InputError(f"{given.command} runs a grid, a list or a sample; a Search is run by `python -m sweeps run`")
-    state = State(sweep.root)
-    numbers = [number for number, each in enumerate(sweep.points()) if state.of(each) != DONE]
+    state, searched = State(sweep.root), isinstance(sweep.settings, Search)
+    if searched:
+        numbers = list(range(search.trials_left(sweep)))  # of no meaning: each job runs whatever trial comes next
+    else:
+        numbers = [number for number, each in enumerate(sweep.points()) if state.of(each) != DONE]
     if not numbers:
         raise InputError(f"every point of {sweep.root} is done; nothing is left to launch")
-    print(LAUNCHERS[given.command].text(given, sweep, numbers), end="")
+    text = LAUNCHERS[given.command].text(given, sweep, numbers)
+    if searched and "--distributed" in text:
+        raise InputError(SEARCH_ON_ONE)
+    print(text, end="")
     return 0
 
 
@@ -112,6 +121,9 @@ def _show_table(sweep: Sweep) -> None:
     print(f"written to {', '.join(str(place) for place in places if place)}")
 
 
+SEARCH_ON_ONE = (
+    "a Search runs each trial on one machine, and here are several; a grid, a list or a sample may have them"
+)
 RANKS = ("SLURM_PROCID", "TPU_WORKER_ID", "JOB_COMPLETION_INDEX")
 LAUNCHERS = {"slurm": slurm, "jobset": jobset, "tpu-vm": tpu_vm}
 ACTIONS = {"run": run, "status": status, "table": show_table, "commands": commands, "point": point}

@@ -1,9 +1,10 @@
 """A space searched by Optuna: each setting is chosen by what the earlier ones gave; hopeless ones are stopped.
 
-What was tried lies in DIRECTORY/optuna.journal. A search that was killed goes on: settings that had not ended are tried
-again first, each from its checkpoints.
+What was tried lies in DIRECTORY/optuna.journal, which several processes may share, on one machine or on many. A search
+that was killed goes on: settings that had not ended are tried again first, each from its checkpoints.
 """
 
+import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,16 +12,20 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
 from errors import InputError
 from sweeps.devices import Share
 from sweeps.running import Runner
 from sweeps.space import Choice, Integer, LogUniform, Range, Search, Setting, rounded
-from sweeps.state import DONE, PRUNED, State, curve, scores
+from sweeps.state import DONE, FAILED, MISSING, PRUNED, STOPPED, curve, held, is_held, scores
 from sweeps.sweep import Point, Sweep
 
 try:
     import optuna
     from optuna.trial import TrialState
+
+    OVER = (TrialState.COMPLETE, TrialState.PRUNED)
 except ImportError:
     optuna = None
 
@@ -32,19 +37,19 @@ def search(sweep: Sweep, runner: Runner, shares: Sequence[Share]) -> None:
       InputError: Optuna is not installed.
     """
     study = open_study(sweep)
-    _try_again(sweep, study, runner.state)
+    with _choosing(sweep):
+        _try_again(sweep, study, also_failed=True)
     asked, lock = 0, threading.Lock()
 
     def worker(share: Share) -> None:
         nonlocal asked
         while not runner.stop.is_set():
             with lock:
-                spent = asked == sweep.settings.trials  # what fails is not tried forever
-                if spent or not _left(study, sweep.settings):
+                if asked == sweep.settings.trials:  # what fails is not tried forever
                     return
                 asked += 1
-                trial = study.ask()
-            _one(sweep, study, trial, runner, share)
+            if _one(sweep, study, runner, share) == MISSING:
+                return
 
     with ThreadPoolExecutor(len(shares)) as pool:
         workers = [pool.submit(worker, share) for share in shares]
@@ -54,6 +59,20 @@ def search(sweep: Sweep, runner: Runner, shares: Sequence[Share]) -> None:
         except BaseException:
             runner.stop.set()
             raise
+
+
+def one_trial(sweep: Sweep, runner: Runner) -> str:
+    """One of the trials, beside others in other processes; MISSING: none is left. One that was stopped comes first."""
+    study = open_study(sweep)
+    with _choosing(sweep):
+        _try_again(sweep, study, also_failed=False)
+    return _one(sweep, study, runner, Share())
+
+
+def trials_left(sweep: Sweep) -> int:
+    """How many have not ended well, those that run included."""
+    study = open_study(sweep)
+    return max(0, sweep.settings.trials - len(study.get_trials(deepcopy=False, states=OVER)))
 
 
 def settings_tried(sweep: Sweep) -> list[Setting]:
@@ -73,53 +92,65 @@ def open_study(sweep: Sweep) -> Any:
     pruner = optuna.pruners.MedianPruner(n_startup_trials=wanted.warm) if wanted.prune else optuna.pruners.NopPruner()
     backend = optuna.storages.journal.JournalFileBackend(str(_journal(sweep)))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
+    return optuna.create_study(
         study_name="sweep",
         storage=optuna.storages.JournalStorage(backend),
         direction="minimize" if sweep.goal == "min" else "maximize",
         pruner=pruner,
         load_if_exists=True,
     )
-    begun = len(study.get_trials(deepcopy=False))  # a search that goes on draws other numbers than it began with
-    study.sampler = optuna.samplers.TPESampler(seed=wanted.seed + begun, constant_liar=True)
-    return study
 
 
 def _journal(sweep: Sweep) -> Path:
     return sweep.root / "optuna.journal"
 
 
+def _choosing(sweep: Sweep) -> contextlib.AbstractContextManager[bool]:
+    """While one process chooses a trial, no other does."""
+    return held(sweep.root / "optuna.lock", wait=True)
+
+
+def _lock(sweep: Sweep, number: int) -> Path:
+    """Held while a process runs that trial."""
+    return sweep.root / "state" / f"trial-{number}.lock"
+
+
 def _left(study: Any, wanted: Search) -> int:
     """How many trials are neither over nor under way, here or in another process."""
-    begun = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING))
-    return max(0, wanted.trials - len(begun))
+    return max(0, wanted.trials - len(study.get_trials(deepcopy=False, states=(*OVER, TrialState.RUNNING))))
 
 
-def _try_again(sweep: Sweep, study: Any, state: State) -> None:
-    """What was running when the search was killed, and what failed, is asked for once more by the same values."""
+def _try_again(sweep: Sweep, study: Any, *, also_failed: bool) -> None:
+    """What was running when its process was killed or told to end is asked for once more by the same values."""
     trials = study.get_trials(deepcopy=False)
-    well = (TrialState.COMPLETE, TrialState.PRUNED)
-    settled = [trial.params for trial in trials if trial.state in well]
+    settled = [trial.params for trial in trials if trial.state in OVER]
     settled += [trial.user_attrs["again"] for trial in trials if trial.state == TrialState.WAITING]
     for trial in trials:
-        if trial.state == TrialState.RUNNING:
-            if _is_under_way(sweep, trial.params, state):
-                continue
+        if gone := trial.state == TrialState.RUNNING and not is_held(_lock(sweep, trial.number)):
             study.tell(trial.number, state=TrialState.FAIL)
-        if trial.state in (TrialState.RUNNING, TrialState.FAIL) and trial.params and trial.params not in settled:
+        failed = trial.state == TrialState.FAIL and also_failed
+        if (gone or failed) and trial.params and trial.params not in settled:
             settled.append(trial.params)
             study.enqueue_trial(trial.params, user_attrs={"again": trial.params})
 
 
-def _is_under_way(sweep: Sweep, params: Mapping[str, Any], state: State) -> bool:
-    whole = params.keys() == sweep.settings.space.keys()
-    setting = _setting(params, sweep.settings) if whole else {}
-    return whole and any(state.is_held(sweep.point(setting, seed)) for seed in sweep.seeds)
+def _one(sweep: Sweep, study: Any, runner: Runner, share: Share) -> str:
+    """How a trial that nobody has begun ended; MISSING where there is none."""
+    with contextlib.ExitStack() as ours:
+        with _choosing(sweep):
+            if not _left(study, sweep.settings):
+                return MISSING
+            begun = len(study.get_trials(deepcopy=False))  # each draws its own numbers, whichever process asks
+            (seed,) = np.random.SeedSequence((sweep.settings.seed, begun)).generate_state(1)
+            study.sampler = optuna.samplers.TPESampler(seed=int(seed), constant_liar=True)
+            trial = study.ask()
+            ours.enter_context(held(_lock(sweep, trial.number)))
+            for key, values in sweep.settings.space.items():
+                _suggest(trial, key, values)
+        return _run(sweep, study, trial, runner, share)
 
 
-def _one(sweep: Sweep, study: Any, trial: Any, runner: Runner, share: Share) -> None:
-    for key, values in sweep.settings.space.items():
-        _suggest(trial, key, values)
+def _run(sweep: Sweep, study: Any, trial: Any, runner: Runner, share: Share) -> str:
     setting = _setting(trial.params, sweep.settings)
     values = []
     for seed in sweep.seeds:
@@ -127,15 +158,15 @@ def _one(sweep: Sweep, study: Any, trial: Any, runner: Runner, share: Share) -> 
         # The first seed alone is stopped early: the others are compared by their mean.
         watch = _Hopeless(point, sweep.metric, trial) if seed == sweep.seeds[0] else None
         end = runner.run(point, share, watch)
-        if end == PRUNED:
-            study.tell(trial, state=TrialState.PRUNED)
-            return
         value = scores(point, sweep.splits[0]).get(sweep.metric)
+        if end == STOPPED:
+            return end  # and goes on when the search does
         if end != DONE or value is None:
-            study.tell(trial, state=TrialState.FAIL)
-            return
+            study.tell(trial, state=TrialState.PRUNED if end == PRUNED else TrialState.FAIL)
+            return end if end == PRUNED else FAILED
         values.append(value)
     study.tell(trial, fmean(values))
+    return DONE
 
 
 class _Hopeless:

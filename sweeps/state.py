@@ -72,24 +72,12 @@ class State:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
-    @contextlib.contextmanager
-    def held(self, point: Point) -> Iterator[bool]:
+    def held(self, point: Point) -> contextlib.AbstractContextManager[bool]:
         """Whether the point is ours while the context lasts; not ours if another process runs it."""
-        lock = self._place(point, ".lock")
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with open(lock, "w", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+        return held(self._place(point, ".lock"))
 
     def is_held(self, point: Point) -> bool:
-        if not self._place(point, ".lock").exists():
-            return False
-        with self.held(point) as ours:
-            return not ours
+        return is_held(self._place(point, ".lock"))
 
     def _place(self, point: Point, suffix: str) -> Path:
         return self.root / "state" / f"{point.name}{suffix}"
@@ -105,6 +93,26 @@ class State:
 
     def _write(self, point: Point, value: dict[str, Any]) -> None:
         write_json(self._place(point, ".json"), value)
+
+
+@contextlib.contextmanager
+def held(lock: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Whether the file is ours while the context lasts; where another process has it, `wait` for it."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with open(lock, "w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def is_held(lock: Path) -> bool:
+    if not lock.exists():
+        return False
+    with held(lock) as ours:
+        return not ours
 
 
 def scores(point: Point, split: str) -> dict[str, Any]:

@@ -151,15 +151,22 @@ def test_a_script_for_tpu_vms_runs_what_is_not_done(capsys, place):
     assert parses(text)
 
 
-def test_nothing_left_and_a_search_are_told(capsys, tmp_path):
+def test_a_search_is_an_array_of_trials_each_on_one_machine(capsys, tmp_path):
+    pytest.importorskip("optuna", reason="a Search needs Optuna")
     file = tmp_path / "rates.py"
-    search = "Search(space={'model.depth': Integer(1, 3)}, trials=2)"
-    file.write_text(
-        "from sweeps import Integer, Search, Sweep\n"
-        f"def get_sweep(): return Sweep(recipe='configs/quickstart.py', settings={search})\n"
-    )
-    assert main(["slurm", str(file)]) == 2
-    assert "a Search is run by `python -m sweeps run`" in capsys.readouterr().err
+    search = "Search(space={'model.depth': Integer(1, 3)}, trials=5)"
+    made = f"Sweep(recipe='configs/quickstart.py', settings={search}, directory={str(tmp_path / 'sweep')!r})"
+    file.write_text(f"from sweeps import Integer, Search, Sweep\ndef get_sweep(): return {made}\n")
+    text = printed(capsys, "slurm", str(file), "--at-once=2")
+    assert "#SBATCH --array=0-4%2" in text
+    assert f'python -m sweeps point {file} "$SLURM_ARRAY_TASK_ID"' in text
+    assert main(["slurm", str(file), "--nodes=2"]) == 2
+    assert "a Search runs each trial on one machine" in capsys.readouterr().err
+    assert main(["point", str(file), "0", "--distributed"]) == 2
+
+
+def test_nothing_left_is_told(capsys, tmp_path):
+    file = tmp_path / "rates.py"
     made = f"Sweep(recipe='configs/quickstart.py', directory={str(tmp_path)!r})"
     file.write_text(f"from sweeps import Sweep\ndef get_sweep(): return {made}\n")
     finish(load(str(file)), 0)

@@ -1,6 +1,7 @@
 """A space searched by Optuna: it finds what is good, stops what is not, and survives a kill."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ optuna = pytest.importorskip("optuna", reason="a Search needs Optuna")
 from sweeps import Choice, LogUniform, Search, Sweep, Uniform, table  # noqa: E402
 from sweeps.devices import Share  # noqa: E402
 from sweeps.running import Runner  # noqa: E402
-from sweeps.search import open_study, search, settings_tried  # noqa: E402
-from sweeps.state import DONE, FAILED, PRUNED, State  # noqa: E402
+from sweeps.search import one_trial, open_study, search, settings_tried, trials_left  # noqa: E402
+from sweeps.state import DONE, FAILED, MISSING, PRUNED, STOPPED, State  # noqa: E402
 
 PROGRAM = Path(__file__).with_name("program.py")
 
@@ -68,6 +69,34 @@ def test_a_trial_whose_process_is_gone_is_tried_again(tmp_path):
     (setting,) = settings_tried(made)
     assert setting["optimizer.learning_rate"] == pytest.approx(trial.params["optimizer.learning_rate"], rel=5e-3)
     assert State(made.root).of(made.point(setting, 0)) == DONE
+
+
+def test_trials_of_several_processes_are_different_ones_and_as_many_as_asked(tmp_path):
+    made = sweep(tmp_path, trials=4, prune=False)
+    with ThreadPoolExecutor(3) as pool:  # each with a study of its own, as other processes have
+        ends = list(pool.map(lambda _: one_trial(made, runner(made)), range(6)))
+    assert sorted(ends) == [DONE] * 4 + [MISSING] * 2
+    assert len(settings_tried(made)) == 4
+    assert trials_left(made) == 0
+
+
+def test_a_trial_that_was_told_to_end_is_the_next_one(tmp_path):
+    made = sweep(tmp_path, trials=2, prune=False)
+    first = runner(made)
+    threading.Timer(0.6, first.stop.set).start()
+    assert one_trial(made, first) == STOPPED
+    begun = settings_tried(made)
+    assert (len(begun), trials_left(made)) == (1, 2)
+    assert one_trial(made, runner(made)) == DONE
+    assert settings_tried(made) == begun
+    assert [one_trial(made, runner(made)) for _ in range(2)] == [DONE, MISSING]
+
+
+def test_a_trial_that_failed_is_not_the_next_one(tmp_path):
+    made = sweep(tmp_path, space={"optimizer.learning_rate": LogUniform(2.0, 9.0)}, trials=2)
+    assert [one_trial(made, runner(made)) for _ in range(2)] == [FAILED] * 2
+    assert len(settings_tried(made)) == 2
+    assert trials_left(made) == 2
 
 
 def test_what_fails_is_not_tried_without_end(tmp_path):
