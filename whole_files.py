@@ -5,12 +5,13 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 
 def write_bytes(path: Path, pieces: Iterable[bytes]) -> None:
     """The pieces behind one another; the folder is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")  # another process may write the same
+    fresh = path.with_name(f"{path.name}.{uuid4().hex[:12]}.new")  # a process of another host may write the same
     try:
         with open(fresh, "wb") as file:
             file.writelines(pieces)

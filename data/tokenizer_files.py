@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from data import byte_pairs, sentencepiece_files
 from data.records import read_text
 from data.tokenizer_training import wordpiece
 from errors import InputError
+from whole_files import write_text
 
 # A line of tokenizer.json that holds nothing but a number: the score of a piece.
 _SCORE = re.compile(r"^( +)(-?\d+\.\d+(?:e-?\d+)?)$", re.MULTILINE)
@@ -43,14 +43,9 @@ def load(path: Path) -> tokenizers.Tokenizer:
 def save(tokenizer: tokenizers.Tokenizer, directory: Path) -> Path:
     """Write `tokenizer.json` so that a reader sees the old file or the new one, never half of one."""
     final = directory / "tokenizer.json"
-    draft = directory / f".tokenizer.json.{os.getpid()}"
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        draft.write_text(written(tokenizer), encoding="utf-8")
-        draft.replace(final)
+        write_text(final, written(tokenizer))
     except OSError as error:
-        if draft.is_file():
-            draft.unlink()
         raise InputError(f"{final}: cannot be written ({error.strerror}); free space or choose another") from error
     return final
 

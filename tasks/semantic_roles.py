@@ -10,8 +10,7 @@ fewer than two, as RoBERTa, the predicate stands between two separators (Baldini
 
 import hashlib
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -47,6 +46,7 @@ from tasks.role_answers import (
 )
 from tasks.task import Answer, Batch, Totals
 from tasks.texts import read_split
+from whole_files import write_json
 
 LABELS = "labels.json"
 SAMPLES, SAMPLE_WORDS = 3, 16  # sentences shown at the end of training, each of fewer words
@@ -85,7 +85,7 @@ class SemanticRoles(ExampleTask):
         if "V" not in labels or len(set(labels)) < len(labels):
             raise InputError(f"the labels {', '.join(labels)} should each be there once, and V (the predicate) be one")
         if not own.exists():
-            _write_labels(own, labels)
+            write_json(own, labels, indent=None)
         return labels
 
     @property
@@ -257,10 +257,3 @@ def _read_labels(file: Path) -> tuple[str, ...]:
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise InputError(f"{file}: should be a list of labels; remove it if the training split is at hand")
     return tuple(labels)
-
-
-def _write_labels(file: Path, labels: Iterable[str]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f"{file.name}.{os.getpid()}")
-    part.write_text(json.dumps(list(labels)) + "\n", encoding="utf-8")
-    part.replace(file)

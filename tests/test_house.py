@@ -15,7 +15,7 @@ ALLOWED = {
     "whole_files": set(),
     "tabulated": set(),
     "ops": {"errors", "mesh_axes"},
-    "data": {"errors"},
+    "data": {"errors", "whole_files"},
     "metrics": {"errors"},
     "models": {"errors", "layer_stacks", "ops"},
     "pretrained": {"errors", "layer_stacks", "models", "ops", "skeleton", "whole_files"},
