@@ -1,7 +1,8 @@
-"""Two pretrainings, then each set of texts by each net with two seeds, and the records of them all.
+"""Pretrainings, then each set of texts by each net with two seeds, and the records of them all.
 
     python -m sweeps run experiments/finetuning/sweep.py:pretrained-longformer     # these two first
     python -m sweeps run experiments/finetuning/sweep.py:pretrained-transformer
+    python -m sweeps run experiments/finetuning/sweep.py:pretrained-further        # goes on from it, for other studies
     python -m sweeps run experiments/finetuning/sweep.py:sst2-transformer --at-once=2
     python -m sweeps run experiments/finetuning/sweep.py:sst2-transformer-random --at-once=2   # from random weights
     python -m experiments.finetuning.sweep                                         # writes the records of what is done
@@ -46,16 +47,27 @@ SETS = {
         "tiny,model=transformer,length=64,positions=512",
     ),
 }  # fmt: skip
-PRETRAINED = tuple(f"pretrained-{net}" for net in NETS)
+FURTHER = {  # more than four times the novels again, in rows as short as those of sentences and paragraphs
+    "init_from": f"{ROOT}/pretrained-transformer/points/seed=0",
+    "model.max_positions": 512,
+    "train.batch_size": 24,
+    "train.steps": 7000,
+    "evaluation.every": 700,
+    "evaluation.batches": 100,
+    "checkpoint.every": 350,
+}
+PRETRAINED = {f"pretrained-{net}": (argument, {}) for net, argument in NETS.items()}
+PRETRAINED["pretrained-further"] = "tiny,model=transformer,length=128", FURTHER
 TUNED = tuple(f"{name}-{net}{start}" for name, each in SETS.items() for net in each.nets for start in ("", "-random"))
 
 
 def get_sweep(name: str) -> Sweep:
-    pick(dict.fromkeys(PRETRAINED + TUNED), name, key="what follows the colon")
-    which, net, *random = name.split("-")
+    pick(dict.fromkeys((*PRETRAINED, *TUNED)), name, key="what follows the colon")
     if name in PRETRAINED:
+        argument, keys = PRETRAINED[name]
         novels = {f"data.{split}": f"runs/data/gutenberg_novels/{split}" for split in ("train", "validation")}
-        return Sweep(recipe=f"configs/pretrain.py:{NETS[net]}", keys=novels, directory=str(ROOT / name))
+        return Sweep(recipe=f"configs/pretrain.py:{argument}", keys=novels | keys, directory=str(ROOT / name))
+    which, net, *random = name.split("-")
     texts, weights = SETS[which], f"{ROOT}/pretrained-{net}/points/seed=0"
     # A net from random weights reads with the same tokenizer, so that the weights alone differ.
     start = {"tokenizer.path": f"{weights}/tokenizer"} if random else {"init_from": weights}
