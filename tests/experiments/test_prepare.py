@@ -165,7 +165,7 @@ def test_the_script_runs_by_its_path_and_says_what_is_missing_in_one_sentence(tm
     assert "holds none of gutenberg_novels, movie_reviews, hyperpartisan, sst2" in done.stderr
 
 
-@pytest.mark.parametrize("name", (*study.PRETRAINED, *study.TUNED))
+@pytest.mark.parametrize("name", [*study.PRETRAINED, *study.TUNED])
 def test_every_command_of_the_study_parses_and_starts_as_its_name_says(name, monkeypatch):
     monkeypatch.chdir(SCRIPT.parents[2])
     sweep = study.get_sweep(name)
