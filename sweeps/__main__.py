@@ -86,7 +86,7 @@ def launch_file(sweep: Sweep, given: argparse.Namespace) -> int:
     """What a cluster's own tool reads, for the points that are not done."""
     state, searched = State(sweep.root), isinstance(sweep.settings, Search)
     if searched:
-        numbers = list(range(search.trials_left(sweep)))  # of no meaning: each job runs whatever trial comes next
+        numbers = list(search.trials_left(sweep))  # names of jobs: each runs whatever trial comes next
     else:
         numbers = [number for number, each in enumerate(sweep.points()) if state.of(each) != DONE]
     if not numbers:

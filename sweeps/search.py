@@ -69,10 +69,11 @@ def one_trial(sweep: Sweep, runner: Runner) -> str:
     return _one(sweep, study, runner, Share())
 
 
-def trials_left(sweep: Sweep) -> int:
-    """How many have not ended well, those that run included."""
-    study = open_study(sweep)
-    return max(0, sweep.settings.trials - len(study.get_trials(deepcopy=False, states=OVER)))
+def trials_left(sweep: Sweep) -> range:
+    """A number for each that has not ended well, those that run included; none that an earlier launch gave."""
+    trials = open_study(sweep).get_trials(deepcopy=False)
+    over = sum(trial.state in OVER for trial in trials)
+    return range(len(trials), len(trials) + max(0, sweep.settings.trials - over))
 
 
 def settings_tried(sweep: Sweep) -> list[Setting]:

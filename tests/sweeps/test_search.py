@@ -77,7 +77,7 @@ def test_trials_of_several_processes_are_different_ones_and_as_many_as_asked(tmp
         ends = list(pool.map(lambda _: one_trial(made, runner(made)), range(6)))
     assert sorted(ends) == [DONE] * 4 + [MISSING] * 2
     assert len(settings_tried(made)) == 4
-    assert trials_left(made) == 0
+    assert list(trials_left(made)) == []
 
 
 def test_a_trial_that_was_told_to_end_is_the_next_one(tmp_path):
@@ -86,7 +86,7 @@ def test_a_trial_that_was_told_to_end_is_the_next_one(tmp_path):
     threading.Timer(0.6, first.stop.set).start()
     assert one_trial(made, first) == STOPPED
     begun = settings_tried(made)
-    assert (len(begun), trials_left(made)) == (1, 2)
+    assert (len(begun), trials_left(made)) == (1, range(1, 3))
     assert one_trial(made, runner(made)) == DONE
     assert settings_tried(made) == begun
     assert [one_trial(made, runner(made)) for _ in range(2)] == [DONE, MISSING]
@@ -96,7 +96,7 @@ def test_a_trial_that_failed_is_not_the_next_one(tmp_path):
     made = sweep(tmp_path, space={"optimizer.learning_rate": LogUniform(2.0, 9.0)}, trials=2)
     assert [one_trial(made, runner(made)) for _ in range(2)] == [FAILED] * 2
     assert len(settings_tried(made)) == 2
-    assert trials_left(made) == 2
+    assert trials_left(made) == range(2, 4)
 
 
 def test_what_fails_is_not_tried_without_end(tmp_path):
