@@ -48,6 +48,9 @@ def collect(
     if not workdirs:
         raise InputError("no work directory was given; name one for each seed")
     runs = sorted((_Run(Path(directory), metric, split) for directory in workdirs), key=lambda run: run.seed)
+    if len({run.decisive.get("init_from") for run in runs}) > 1:  # each seed may start from the run of its own
+        for run in runs:
+            run.decisive["init_from"] = _without_seed(run.decisive.get("init_from", ""), run.seed)
     first = runs[0]
     for other in runs[1:]:
         _refuse_difference(first, other)
@@ -94,8 +97,6 @@ class _Run:
             raise InputError(f"{directory}: no such work directory")
         self.config = self._read("config.json")
         self.decisive = {k: v for k, v in _flat(self.config).items() if not _is_free(k)}
-        if "init_from" in self.decisive:  # each seed may start from the run of its own
-            self.decisive["init_from"] = _without_seed(self.decisive["init_from"], self.seed)
         starts = self._read("environment.json")
         # One entry for each time the run was started; the first one began the training. Once there was no list.
         self._starts = starts if isinstance(starts, list) and starts else [starts]

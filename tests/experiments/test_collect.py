@@ -62,6 +62,9 @@ def test_each_seed_may_start_from_the_run_of_its_own_seed(runs):
     for seed, directory in zip((1, 0), runs, strict=True):
         change(directory / "config.json", init_from=f"runs/read-10/seed={seed}")
     assert collect(runs, **ASKED).config_sha256 != one_start
+    for directory in runs:  # or all of them from one, whose seed is that of one of theirs
+        change(directory / "config.json", init_from="runs/read-10/seed=0")
+    collect(runs, **ASKED)
     change(runs[1] / "config.json", init_from="runs/read-11/seed=0")
     with pytest.raises(InputError, match="differ in init_from"):
         collect(runs, **ASKED)
