@@ -97,4 +97,4 @@ def test_every_command_of_the_study_parses_and_its_scores_are_the_tasks(name, mo
         assert config.checkpoint.best in known
         assert {*study.SETS[name].metrics} <= known
         assert config.init_from != config.workdir
-        assert config.mode == ("evaluate" if config.init_from else "train")
+        assert config.mode == ("evaluate" if study.SETS[name].net else "train")
