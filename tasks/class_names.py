@@ -40,12 +40,13 @@ def class_names(config: Any, directory: Path, training_records: Callable[[], Seq
 
 def classes_there(directory: Path) -> tuple[str, ...]:
     """The classes that a run, or a model in transformers' format, tells apart, in their order; () = it does not say."""
+    settings, found = directory / "config.json", directory / FILE
     try:
-        if (found := directory / FILE).exists():
-            return tuple(json.loads(found.read_text(encoding="utf-8")))
-        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        config = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}
         if names := config.get("data", {}).get("classes"):
             return tuple(names)
+        if found.exists():
+            return tuple(json.loads(found.read_text(encoding="utf-8")))
         names = tuple(name for _, name in sorted((int(n), name) for n, name in config["id2label"].items()))
     except (OSError, ValueError, KeyError, AttributeError):
         return ()

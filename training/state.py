@@ -91,8 +91,9 @@ def transfer(source: Mapping[str, Any], target: Mapping[str, Any], *, fresh: Col
             f"init_from holds another model: it lacks {len(missing)} parameters of this encoder, such as "
             f"{', '.join(missing[:3])}"
         )
-    unused = tuple(name for name in source if name not in shared)
-    return Transfer(tuple(shared), tuple(name for name in target if name not in shared), unused)
+    taken = dict.fromkeys(shared)
+    begun, unused = (tuple(name for name in names if name not in taken) for names in (target, source))
+    return Transfer(tuple(taken), begun, unused)
 
 
 def outputs_of_other_meaning(

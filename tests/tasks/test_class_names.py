@@ -58,6 +58,13 @@ def test_a_published_model_has_the_classes_that_its_authors_named(tmp_path, name
         assert class_names(asked, tmp_path / "run", list) == told
 
 
+def test_classes_that_the_config_names_go_before_a_file_left_by_another_try(tmp_path):
+    (tmp_path / "classes.json").write_text('["left", "over"]')
+    assert classes_there(tmp_path) == ("left", "over")
+    (tmp_path / "config.json").write_text('{"data": {"classes": ["a", "b"]}}')
+    assert classes_there(tmp_path) == ("a", "b")
+
+
 def test_training_again_finds_them_anew(tmp_path):
     class_names(settings(), tmp_path, lambda: labelled("a", "b"))
     assert class_names(settings(), tmp_path, lambda: labelled("c", "b")) == ("b", "c")
