@@ -2,7 +2,8 @@
 
 Data lies in runs/data, by prepare.py. Paragraphs and articles are answered by nets that have learnt from single
 sentences what a question asks for: run qamr first, and qamr-whole before covid_qa-whole. Names with -read begin with a
-masked LM of novels, experiments/finetuning/sweep.py:pretrained-transformer.
+masked LM of novels, experiments/finetuning/sweep.py:pretrained-transformer; those with -further with the one that has
+read four times more, :pretrained-further, and go on from sentences to paragraphs and from there to articles.
 """
 
 from dataclasses import dataclass
@@ -43,16 +44,24 @@ class Set:
     whole: bool = False  # documents are read whole
 
 
-QAMR, QAMR_WHOLE, QAMR_READ = (f"runs/answering/qamr{kind}/points/seed={{seed}}" for kind in ("", "-whole", "-read"))
-NOVELS = "runs/finetuning/pretrained-transformer/points/seed=0"
+QAMR, QAMR_WHOLE, QAMR_READ, QAMR_FURTHER, SQUAD1_FURTHER = (
+    f"runs/answering/{name}/points/seed={{seed}}"
+    for name in ("qamr", "qamr-whole", "qamr-read", "qamr-further", "squad1-further")
+)
+NOVELS, FURTHER = (f"runs/finetuning/pretrained-{name}/points/seed=0" for name in ("transformer", "further"))
+READ = {"optimizer.learning_rate": 1e-3}
 SETS = {
     "qamr": Set("qamr", SENTENCE, 8),
-    "qamr-read": Set("qamr", SENTENCE | {"optimizer.learning_rate": 1e-3}, 8, start=NOVELS),
+    "qamr-read": Set("qamr", SENTENCE | READ, 8, start=NOVELS),
+    "qamr-further": Set("qamr", SENTENCE | READ, 8, start=FURTHER),
     "qamr-whole": Set("qamr", WHOLE_SENTENCE, 4, whole=True),
     "squad1": Set("squad1", PARAGRAPH, 8, start=QAMR),
+    "squad1-further": Set("squad1", PARAGRAPH, 8, start=QAMR_FURTHER),
     "squad2": Set("squad2", PARAGRAPH, 8, start=QAMR),
     "squad2-read": Set("squad2", PARAGRAPH, 8, start=QAMR_READ),
+    "squad2-further": Set("squad2", PARAGRAPH, 8, start=QAMR_FURTHER),
     "covid_qa": Set("covid_qa", WINDOWS, 2, start=QAMR),
+    "covid_qa-further": Set("covid_qa", WINDOWS, 2, start=SQUAD1_FURTHER),
     "covid_qa-whole": Set("covid_qa", WHOLE, 2, start=QAMR_WHOLE, whole=True),
 }
 
