@@ -1,6 +1,6 @@
 """A model and its parameters, apart: by dotted path, such as `encoder.layers.0.mlp.up.kernel`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -14,6 +14,15 @@ BuildModel = Callable[[nnx.Rngs], nnx.Module]
 def parameters(model: nnx.Module) -> dict[str, Any]:
     """Those of the model; shapes, if it has only these."""
     return {".".join(map(str, path)): leaf.get_value() for path, leaf in nnx.to_flat_state(nnx.state(model))}
+
+
+def with_global_maps(params: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
+    """`params` and, where `paths` has projections of global tokens that they lack, the others' in their place.
+
+    So a Longformer begins from a net that has none (Beltagy et al. 2020, section 5).
+    """
+    local = {path: path.replace("_global.", ".") for path in paths if path not in params and "_global." in path}
+    return dict(params) | {path: params[other] for path, other in local.items() if other in params}
 
 
 class Skeleton:

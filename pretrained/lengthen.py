@@ -18,7 +18,7 @@ from models.longformer import Longformer
 from models.transformer import Transformer
 from pretrained.exchange import load
 from pretrained.saving import save
-from skeleton import Skeleton, parameters
+from skeleton import Skeleton, parameters, with_global_maps
 
 TOKENIZER = (
     "tokenizer.json",
@@ -101,7 +101,7 @@ def _joined(
     """The encoder's table of places from its row `first` on again and again, and projections of global tokens made."""
     table = f"{encoder}.embeddings.position.embedding"
     params[table] = tiled(params[table], first=first, unused=cfg.padding_place + 1, rows=cfg.max_positions)
-    return skeleton.join({path: params[path.replace("_global.", ".")] for path in skeleton.shapes})
+    return skeleton.join(with_global_maps(params, skeleton.shapes))
 
 
 def tiled(table: Float[Array, "P D"], *, first: int, unused: int, rows: int) -> Float[Array, "Q D"]:

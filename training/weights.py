@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 
 from errors import InputError
 from layer_stacks import arranged
-from skeleton import Skeleton, parameters
+from skeleton import Skeleton, parameters, with_global_maps
 from tasks.task import Task
 from training.mesh import replicated
 from training.restore import restore_best
@@ -67,8 +67,9 @@ OF_THE_HEAD = ("pooling",)
 ALONE = ("norm_epsilon",)
 """Keys that two runs of this project may have different, but that a published model's weights were made with."""
 
-GAINED = ("token_types",)
-"""Keys of tables that a run may add to a net that has none: they begin fresh there."""
+GAINED = {"token_types": (0, None), "name": ("transformer", "longformer")}
+"""What a run may add to the net that it starts from, as the value there and here (None = any): a table of token types,
+which begins fresh; windows and global tokens, whose projections begin as those of the others."""
 
 ADAPTATION = ("lora_rank", "lora_alpha", "lora_maps")
 
@@ -109,7 +110,7 @@ class PublishedSource:
     def load(self, mesh: Mesh, *, like: Iterable[str]) -> Given:
         """As `Source.load`; no step was made here."""
         params = parameters(self.published.load(self.directory))
-        return Given(arranged(jax.device_put(params, replicated(mesh)), like), 0, self.directory)
+        return Given(_fitted(jax.device_put(params, replicated(mesh)), like), 0, self.directory)
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,15 @@ class Source:
     def load(self, mesh: Mesh, *, like: Iterable[str]) -> Given:
         """The best checkpoint, or the best of those that are intact, with a line on standard error for each other.
 
-        Layers are stacked as the parameters named in `like` are.
+        Layers are stacked as the parameters named in `like` are; see GAINED for what may be there alone.
         """
         params, step = restore_best(self.directory / "checkpoints", mesh, best=self.best, verify=self.verify)
-        return Given(arranged(params, like), step, self.directory)
+        return Given(_fitted(params, like), step, self.directory)
+
+
+def _fitted(params: Mapping[str, jax.Array], like: Iterable[str]) -> dict[str, jax.Array]:
+    paths = tuple(like)
+    return with_global_maps(arranged(params, paths), paths)
 
 
 def take_sizes(config: Any, published: Published) -> None:
@@ -158,7 +164,7 @@ def starting_source(config: Any, published: Published) -> Source | PublishedSour
     Raises:
       InputError: no such work directory, no checkpoint in it, or a model of other sizes (each key is named).
     """
-    return _source(Path(config.init_from), config, published, gained=GAINED) if config.init_from else None
+    return _source(Path(config.init_from), config, published, starting=True) if config.init_from else None
 
 
 def finished_source(config: Any, published: Published) -> Source | PublishedSource:
@@ -174,7 +180,7 @@ def finished_source(config: Any, published: Published) -> Source | PublishedSour
 
 
 def _source(
-    directory: Path, config: Any, published: Published, *, also: tuple[str, ...] = (), gained: tuple[str, ...] = ()
+    directory: Path, config: Any, published: Published, *, also: tuple[str, ...] = (), starting: bool = False
 ) -> Source | PublishedSource:
     outside = published.holds(directory)
     there = {"model": dict(published.sizes(directory))} if outside else read_config(directory)
@@ -182,7 +188,8 @@ def _source(
     differ = [
         f"model.{key} is {there['model'][key]!r} there and {here[key]!r} here"
         for key in (*SIZES, *OF_POSITIONS.get(here["positions"], ()), *(ALONE if outside else ()), *also)
-        if key in there["model"] and there["model"][key] != here[key] and (there["model"][key] or key not in gained)
+        if key in there["model"] and there["model"][key] != here[key]
+        if not (starting and _gained(key, there["model"][key], here[key]))
     ]
     rank = there["model"]["lora_rank"]
     if rank and any(there["model"][key] != here[key] for key in ADAPTATION):
@@ -197,8 +204,18 @@ def _source(
     return Source(directory, there["checkpoint"]["best"], config.checkpoint.verify)
 
 
+def _gained(key: str, there: Any, here: Any) -> bool:
+    before, after = GAINED.get(key, (here, None))  # by default nothing: the two differ
+    return there == before and after in (None, here)
+
+
 def _tell_what_is_seen_otherwise(there: Mapping[str, Any], here: Mapping[str, Any], directory: Path) -> None:
-    for key in SEEN if here["name"] != "transformer" else ("causal",):
+    windowed = here["name"] != "transformer"
+    if there["name"] != here["name"]:
+        windows = ", ".join(map(str, here["windows"]))
+        log.warning("model.name is %s here, windows of %s; in %s a token saw all", here["name"], windows, directory)
+        windowed = False
+    for key in SEEN if windowed else ("causal",):
         pair = [each.get(key, here[key]) for each in (there, here)]
         pair = [value * here["depth"] if isinstance(value, list) and len(value) == 1 else value for value in pair]
         if pair[0] != pair[1]:

@@ -63,6 +63,7 @@ SETS = {
     "covid_qa": Set("covid_qa", WINDOWS, 2, start=QAMR),
     "covid_qa-further": Set("covid_qa", WINDOWS, 2, start=SQUAD1_FURTHER),
     "covid_qa-whole": Set("covid_qa", WHOLE, 2, start=QAMR_WHOLE, whole=True),
+    "covid_qa-whole-further": Set("covid_qa", WHOLE, 2, start=SQUAD1_FURTHER, whole=True),
 }
 
 
