@@ -140,6 +140,15 @@ def test_the_last_map_is_taken_from_a_run_that_tells_the_same_classes_apart(
     assert {name for line in told for name in line.partition(": ")[2].split(", ")} == fresh
 
 
+def test_a_number_may_be_learned_after_classes(colours, regression, run, tmp_path, capsys):
+    begun, (_, settings) = colours[0], regression
+    settings = [each for each in settings if not each.startswith("train.steps")]
+    once = ("optimizer.warmup_steps=0", "train.steps=1", f"tokenizer.path={begun}/tokenizer", f"init_from={begun}")
+    run(tmp_path / "run", *settings, *once, recipe="tiny_classifier.py")
+    (told,) = (line for line in capsys.readouterr().out.splitlines() if "fresh here" in line)
+    assert set(told.partition(": ")[2].split(", ")) == HEAD
+
+
 def test_a_finished_model_is_not_asked_for_other_classes(colours, run, tmp_path):
     workdir, settings = colours
     other = ("mode=evaluate", "data.classes=('green', 'blue', 'none', 'red')")
