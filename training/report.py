@@ -47,7 +47,8 @@ def finish_training(run: Run, params: dict[str, jax.Array], scores: dict[str, fl
     print(f"  {_command('evaluate')}   # score it again")
     if run.config.data[run.config.prediction.split]:
         print(f"  {_command('predict')}   # write its answers to a file")
-    print(f"  python train.py --config=configs/finetune.py --config.init_from={run.directory} ...   # start from here")
+    recipe = "summarise" if run.config.model.decoder_depth else "finetune"
+    print(f"  python train.py --config=configs/{recipe}.py --config.init_from={run.directory} ...   # start from here")
 
 
 def plan(run: Run) -> None:
