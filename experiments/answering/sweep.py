@@ -59,7 +59,7 @@ SETS = {
     "squad1-further": Set("squad1", PARAGRAPH, 8, start=QAMR_FURTHER),
     "squad2": Set("squad2", PARAGRAPH, 8, start=QAMR),
     "squad2-read": Set("squad2", PARAGRAPH, 8, start=QAMR_READ),
-    "squad2-further": Set("squad2", PARAGRAPH, 8, start=QAMR_FURTHER),
+    "squad2-further": Set("squad2", PARAGRAPH, 4, start=SQUAD1_FURTHER),
     "covid_qa": Set("covid_qa", WINDOWS, 2, start=QAMR),
     "covid_qa-further": Set("covid_qa", WINDOWS, 2, start=SQUAD1_FURTHER),
     "covid_qa-whole": Set("covid_qa", WHOLE, 2, start=QAMR_WHOLE, whole=True),
