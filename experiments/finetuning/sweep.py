@@ -5,10 +5,11 @@
     python -m sweeps run experiments/finetuning/sweep.py:pretrained-further        # goes on from it, for other studies
     python -m sweeps run experiments/finetuning/sweep.py:sst2-transformer --at-once=2
     python -m sweeps run experiments/finetuning/sweep.py:sst2-transformer-random --at-once=2   # from random weights
+    python -m sweeps run experiments/finetuning/sweep.py:sst2-transformer-further --at-once=2  # from pretrained-further
     python -m experiments.finetuning.sweep                                         # writes the records of what is done
 
-A name is SET-NET or SET-NET-random, with the sets of SETS and a net of NETS. Reads runs/data/NAME, which prepare.py
-writes.
+A name is SET-NET, SET-NET-random or SET-NET-further, with the sets of SETS and a net of NETS; with -further both nets
+begin as the same Transformer. Reads runs/data/NAME, which prepare.py writes.
 """
 
 import sys
@@ -58,7 +59,8 @@ FURTHER = {  # more than four times the novels again, in rows as short as those 
 }
 PRETRAINED = {f"pretrained-{net}": (argument, {}) for net, argument in NETS.items()}
 PRETRAINED["pretrained-further"] = "tiny,model=transformer,length=128", FURTHER
-TUNED = tuple(f"{name}-{net}{start}" for name, each in SETS.items() for net in each.nets for start in ("", "-random"))
+STARTS = "", "-random", "-further"
+TUNED = tuple(f"{name}-{net}{start}" for name, each in SETS.items() for net in each.nets for start in STARTS)
 
 
 def get_sweep(name: str) -> Sweep:
@@ -67,14 +69,14 @@ def get_sweep(name: str) -> Sweep:
         argument, keys = PRETRAINED[name]
         novels = {f"data.{split}": f"runs/data/gutenberg_novels/{split}" for split in ("train", "validation")}
         return Sweep(recipe=f"configs/pretrain.py:{argument}", keys=novels | keys, directory=str(ROOT / name))
-    which, net, *random = name.split("-")
-    texts, weights = SETS[which], f"{ROOT}/pretrained-{net}/points/seed=0"
+    which, net, *start = name.split("-")
+    texts, weights = SETS[which], f"{ROOT}/pretrained-{'further' if start == ['further'] else net}/points/seed=0"
     # A net from random weights reads with the same tokenizer, so that the weights alone differ.
-    start = {"tokenizer.path": f"{weights}/tokenizer"} if random else {"init_from": weights}
+    given = {"tokenizer.path": f"{weights}/tokenizer"} if start == ["random"] else {"init_from": weights}
     return Sweep(
         recipe=f"configs/finetune.py:{texts.argument or NETS[net]}",
         keys={
-            **start,
+            **given,
             "data.classes": texts.classes,
             **{f"data.{split}": f"runs/data/{which}/{split}.jsonl" for split in ("train", "validation", "test")},
             "train.steps": texts.steps,
