@@ -155,17 +155,20 @@ def test_a_language_model_goes_on_with_prompts(corpus, tmp_path, run, capfd, mon
     assert "the line: the prompt has" in told.err
 
 
-@pytest.mark.parametrize("task", ["span_corruption", "denoising"])
-def test_pretraining_restores_what_was_spoilt_and_another_task_starts_from_it(
-    corpus, pairs, tmp_path, run, task, capfd
+@pytest.mark.parametrize(("task", "net"), [("span_corruption", "transformer"), ("denoising", "longformer")])
+def test_pretraining_restores_what_was_spoilt_and_another_task_starts_from_it_with_windows_or_without(
+    corpus, pairs, tmp_path, run, task, net, capfd
 ):
     sizes = ("model.vocab_size=500", "train.label_smoothing=0")
     flags = (*SHORT, f"task={task}", "data.target=", *sizes)
     run(tmp_path / "before", *flags, recipe="tiny_writer.py")
     assert result(tmp_path / "before")["perplexity"] < 500
-    flags = (*SHORT, *of(pairs), *sizes, f"init_from={tmp_path / 'before'}")
+    flags = (*SHORT, *of(pairs), *sizes, f"init_from={tmp_path / 'before'}", f"model.name={net}")
     run(tmp_path / "after", *flags, recipe="tiny_writer.py")
-    assert "0 fresh" in (told := capfd.readouterr().out) or "taken" in told
+    told = capfd.readouterr().out
+    assert "parameters taken" in told
+    assert "fresh here" not in told
+    assert "not used" not in told
 
 
 WRONG = [
