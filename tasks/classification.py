@@ -1,7 +1,7 @@
 """Sequence classification of one text or a pair, from one vector of it (Devlin et al. 2018, section 4.1)."""
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,19 @@ class Classification(WholeTexts):
                 "probabilities": {name: round(float(p), 6) for name, p in chances},
             }
 
+    def rehearse(self, answer: Answer) -> None:
+        super().rehearse(answer)
+        if self._thresholded:
+            self._threshold(answer)
+
+    def reply(self, answer: Answer, line: str) -> str:
+        """The class that is told, and the likeliest others."""
+        (told,) = probabilities = self.told_of(answer, line)["probabilities"]
+        (best,) = _answered(probabilities, self._outside, self._threshold(answer) if self._thresholded else 0.0)
+        others = [n for n in np.argsort(-told, kind="stable") if n != best][: self.config.prediction.top - 1]
+        then = [f"{self.classes[n]} {told[n]:.3f}" for n in others]
+        return "; ".join([f"{self.classes[best]} (probability {told[best]:.3f})", *then])
+
     @property
     def _thresholded(self) -> bool:
         return self.config.evaluation.outside_threshold
@@ -118,6 +131,7 @@ class Classification(WholeTexts):
     def _outside(self) -> int:
         return self.classes.index(self.config.data.outside) if self.config.data.outside else 0
 
+    @cache  # noqa: B019  (a task lives as long as its process)
     def _threshold(self, answer: Answer) -> float:
         labels, probabilities = self._told(answer, "validation")
         right = probabilities.argmax(-1) == labels

@@ -16,6 +16,8 @@ from data.conll2012 import conll2012_text
 from data.coreference import CoreferenceExamples, PadCoreference, coreference_examples
 from data.documents import Document, documents_of
 from data.loader import Share
+from data.records import Record
+from data.sentences import sentences_of
 from metrics.coreference import SCORES, scores
 from ops.antecedents import antecedent_sums
 from tasks.coreferent import Clusters, SameWords, bracketed, linked, wanted
@@ -108,9 +110,28 @@ class Coreference(ExampleTask):
         short = [document for document in documents if len(document.words) < SAMPLE_WORDS][:SAMPLES]
         if not short:
             return []
-        examples = self._made(short, labelled=False)
-        rows = rows_of((batch, answer(batch)) for batch in self._passed_over(examples, Share()))
-        return [bracketed(short[n], clusters) for n, clusters in linked(examples, rows)]
+        return self._bracketed(answer, short)
+
+    def rehearse(self, answer: Answer) -> None:
+        """Each length of batch."""
+        (row,) = self._made(self._typed("It is."), labelled=False)
+        for length in self._padded.lengths:
+            answer(self.collate([row], length))
+
+    def reply(self, answer: Answer, line: str) -> str:
+        """The line, each mention in brackets with the number of its cluster."""
+        (told,) = self._bracketed(answer, self._typed(line), rows=1)
+        return told
+
+    def _typed(self, line: str) -> list[Document]:
+        sentences = [list(sentence.words) for sentence in sentences_of([Record({"text": line}, "the line")])]
+        return documents_of([Record({"text": sentences}, "the line")], text="text", labelled=False)
+
+    def _bracketed(self, answer: Answer, documents: Sequence[Document], *, rows: int = 0) -> list[str]:
+        examples = self._made(documents, labelled=False)
+        batches = self._passed_over(examples, Share(), rows=rows)
+        found = linked(examples, rows_of((batch, answer(batch)) for batch in batches))
+        return [bracketed(documents[n], clusters) for n, clusters in found]
 
     def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
         """Each document with its words and its clusters, and the words of each mention."""

@@ -50,6 +50,8 @@ class ExampleTask(ABC):
             raise InputError(f"masking.inputs hides words of whole texts; leave it 0 for {config.task}")
         if config.mode == "export" and not self.exports:
             raise InputError(f"a run of {config.task} cannot be exported: its head is in none of the families' files")
+        if config.mode == "talk" and type(self).reply is ExampleTask.reply:
+            raise InputError(f"task={config.task!r} has no reply to a line; mode=talk is not for it")
         if config.train.loss_chunk < 0:
             raise InputError(f"train.loss_chunk={config.train.loss_chunk} must be at least 0")
 
@@ -104,7 +106,7 @@ class ExampleTask(ABC):
         return None
 
     def reply(self, answer: Answer, line: str) -> str:
-        raise InputError(f"task={self.config.task!r} has no reply to a line; mode=talk is not for it")
+        raise NotImplementedError  # mode=talk was refused
 
     def written(self, predictions: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
         return {}
@@ -146,9 +148,12 @@ class ExampleTask(ABC):
             **self._loading | {"transform": self.disturbed or self.drawn},
         )
 
-    def _passed_over(self, source: Source, share: Share, **order: int) -> EvalBatches:
-        """Whatever chance adds is the same for every run, so that losses of two runs can be compared."""
-        rows = self.config.evaluation.batch_size
+    def _passed_over(self, source: Source, share: Share, *, rows: int = 0, **order: int) -> EvalBatches:
+        """Whatever chance adds is the same for every run, so that losses of two runs can be compared.
+
+        In batches of so many `rows`; 0 = as `evaluation.batch_size` says.
+        """
+        rows = rows or self.config.evaluation.batch_size
         return EvalBatches(source, batch_size=rows, share=share, first=self.in_pieces, **order, **self._loading)
 
     @property

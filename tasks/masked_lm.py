@@ -118,13 +118,23 @@ class MaskedLM(ExampleTask):
                 yield {"origin": record.origin, "text": record.text(text_field), "blanks": blanks}
 
     def samples(self, answer: Answer) -> list[str]:
-        told = []
-        for text in self.config.prediction.blanks:
-            row = self._blank_row(text, origin="prediction.blanks")
-            for blank in self._fill(answer, [row], self.config.evaluation.batch_size)[0]:
-                guesses = "  ".join(f"{guess['token']!r} {guess['probability']:.0%}" for guess in blank)
-                told.append(f"{text!r}\n      {guesses}")
-        return told
+        size = self.config.evaluation.batch_size
+        return [
+            f"{text!r}\n      {guesses}"
+            for text in self.config.prediction.blanks
+            for guesses in self._guessed(answer, text, origin="prediction.blanks", size=size)
+        ]
+
+    def rehearse(self, answer: Answer) -> None:
+        self.reply(answer, self.tokenizer.token(self.tokenizer.mask_id))
+
+    def reply(self, answer: Answer, line: str) -> str:
+        """What each blank may hold, a line for each."""
+        return "\n".join(self._guessed(answer, line, origin="the line", size=1))
+
+    def _guessed(self, answer: Answer, text: str, *, origin: str, size: int) -> list[str]:
+        (blanks,) = self._fill(answer, [self._blank_row(text, origin=origin)], size)
+        return ["  ".join(f"{guess['token']!r} {guess['probability']:.0%}" for guess in blank) for blank in blanks]
 
     def _asked(self, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         own = {name: batch[name] for name in ("input_ids", "predict_positions")}

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from data.classification import classification_examples
+from data.records import Record
 from data.side_by_side import SideBySide
 from errors import InputError
 from tasks.classification import Classification
@@ -43,17 +44,20 @@ class Matching(Classification):
     def collate(self, examples: Sequence[dict[str, Any]], longest: int | None = None) -> Batch:
         return pad_rows(self.padded, examples, longest)
 
-    @cache  # noqa: B019  (a task lives as long as its process)
-    def examples(self, split: str, *, labelled: bool = True) -> SideBySide:
-        data = self.config.data
-        records, label = self._records(split, labelled=labelled), data.label if labelled else None
+    def examples_of(self, records: Sequence[Record], *, labelled: bool) -> SideBySide:
+        data, label = self.config.data, self.config.data.label if labelled else None
         how = {"length": data.length, "classes": self.classes}
-        examples = SideBySide(
+        return SideBySide(
             (
                 classification_examples(records, self.tokenizer, text=data.text, label=label, **how),
                 classification_examples(records, self.tokenizer, text=data.text_pair, label=None, **how),
             )
         )
+
+    @cache  # noqa: B019  (a task lives as long as its process)
+    def examples(self, split: str, *, labelled: bool = True) -> SideBySide:
+        data = self.config.data
+        examples = self.examples_of(self._records(split, labelled=labelled), labelled=labelled)
         print(
             f"{split}: {len(examples)} pairs, the longer of median {int(np.median(examples.lengths))} tokens, "
             f"{examples.truncated} texts cut at {data.length}",

@@ -73,6 +73,9 @@ class Regression(WholeTexts):
         for number, found in self.answered_rows(answer, split, labelled=False):
             yield {"origin": origins[number], "number": float(found["numbers"][0])}
 
+    def reply(self, answer: Answer, line: str) -> str:
+        return f"{float(self.told_of(answer, line)['numbers'][0]):.4g}"
+
     @cached_property
     def _mean(self) -> float:
         return float(self.examples("train").labels.mean(dtype=float))

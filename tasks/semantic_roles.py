@@ -22,6 +22,7 @@ from flax import nnx
 
 from data.conll import conll_text
 from data.loader import Share, stack
+from data.records import Record
 from data.semantic_roles import PackedRoles, PadRoles, RoleExamples, role_examples
 from data.sentences import Sentence, labels_of, sentences_of, unknown_spans
 from errors import InputError
@@ -33,6 +34,7 @@ from tasks.inputs import batch_lengths, encoder_inputs
 from tasks.role_answers import (
     Found,
     NextWords,
+    Spans,
     as_columns,
     as_predicates,
     bracketed,
@@ -50,6 +52,7 @@ from whole_files import write_json
 
 LABELS = "labels.json"
 SAMPLES, SAMPLE_WORDS = 3, 16  # sentences shown at the end of training, each of fewer words
+REPLY_ROWS = 8  # in a batch of what is asked about a typed line
 
 
 class SemanticRoles(ExampleTask):
@@ -176,15 +179,35 @@ class SemanticRoles(ExampleTask):
         return [bracketed(some[n], spans) for (n, _), spans in sorted(roles.items())]
 
     def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
-        """Frames of each sentence; where no predicates are given, the net finds them first."""
-        sentences = self._sentences(split, labelled=False)
+        """Frames of each sentence."""
+        for sentence, roles in self._told(answer, self._sentences(split, labelled=False)):
+            yield frames(sentence, roles)
+
+    def rehearse(self, answer: Answer) -> None:
+        """Each length of batch."""
+        row = self._made(self._typed("It is."), labelled=False)[0]
+        for length in self._pad.lengths:
+            answer(self.collate([row] * REPLY_ROWS, length))
+
+    def reply(self, answer: Answer, line: str) -> str:
+        """A line for each predicate, its sentence with the roles in brackets; a sentence that has none as it is."""
+        told = self._told(answer, self._typed(line), rows=REPLY_ROWS)
+        return "\n".join(bracketed(sentence, spans) for sentence, roles in told for spans in roles or [[]])
+
+    def _typed(self, line: str) -> list[Sentence]:
+        return sentences_of([Record({"text": line}, "the line")])
+
+    def _told(
+        self, answer: Answer, sentences: Sequence[Sentence], *, rows: int = 0
+    ) -> Iterator[tuple[Sentence, list[Spans]]]:
+        """Each sentence with the spans of each of its predicates, which the net finds where they are not given."""
         bare = [n for n, s in enumerate(sentences) if s.predicates is None]
-        first = self._asked(answer, [sentences[n] for n in bare], marked=False)
+        first = self._asked(answer, [sentences[n] for n in bare], rows=rows, marked=False)
         found = {n: as_predicates(first.predicates[k]) for k, n in enumerate(bare)}
         full = [replace(s, predicates=found.get(n, s.predicates)) for n, s in enumerate(sentences)]
-        roles = self._asked(answer, full, unmarked=False).roles
+        roles = self._asked(answer, full, rows=rows, unmarked=False).roles
         for n, sentence in enumerate(full):
-            yield frames(sentence, [roles[n, k] for k in range(len(sentence.predicates))])
+            yield sentence, [roles[n, k] for k in range(len(sentence.predicates))]
 
     def written(self, predictions: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         """.conll has words, lemmas and roles; .props, without the words, is what srl-eval.pl compares."""
@@ -195,10 +218,10 @@ class SemanticRoles(ExampleTask):
         places = {"position_ids": batch["position_ids"]} if "position_ids" in batch else {}
         return model(batch["input_ids"], rngs=rngs, **encoder_inputs(batch), **places).logits
 
-    def _asked(self, answer: Answer, sentences: Sequence[Sentence], **kinds: bool) -> Found:
+    def _asked(self, answer: Answer, sentences: Sequence[Sentence], *, rows: int = 0, **kinds: bool) -> Found:
         """All that the net says of the sentences, in a pass of its own."""
         examples = self._made(sentences, labelled=False, **kinds)
-        batches = self._passed_over(examples, Share()) if len(examples) else ()
+        batches = self._passed_over(examples, Share(), rows=rows) if len(examples) else ()
         return gathered(((batch, answer(batch)) for batch in batches), examples, self.labels)
 
     def collate(self, examples: Sequence[dict[str, Any]], longest: int | None = None) -> Batch:

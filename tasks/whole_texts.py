@@ -11,10 +11,11 @@ from flax import nnx
 
 from data.classification import ClassificationExamples, PadTo, classification_examples
 from data.masking import hide_tokens
+from data.records import Record
 from errors import InputError
 from tasks.examples import ExampleTask, labelled_identity
 from tasks.inputs import batch_lengths, check_global_tokens, encoder_inputs
-from tasks.task import Batch
+from tasks.task import Answer, Batch
 from tasks.texts import read_split
 from tasks.word_table import check_word_vectors, words_from_vectors
 
@@ -84,11 +85,28 @@ class WholeTexts(ExampleTask):
         first = self.config.model.name == "longformer" and data.global_tokens == "first"
         return PadTo(lengths, self.tokenizer.pad_id, global_first=first)
 
-    @cache  # noqa: B019  (a task lives as long as its process)
-    def examples(self, split: str, *, labelled: bool = True) -> ClassificationExamples:
+    def rehearse(self, answer: Answer) -> None:
+        """Each length of batch."""
+        row = self.examples_of([self._typed("?\t?")], labelled=False)[0]
+        for length in self.padded.lengths:
+            answer(self.collate([row], length))
+
+    def told_of(self, answer: Answer, line: str) -> Batch:
+        """What `answer` says of a line; with `data.text_pair`, of a text, a tab and the other."""
+        examples = self.examples_of([self._typed(line)], labelled=False)
+        return answer(self.collate([examples[0]], int(examples.lengths.max())))
+
+    def _typed(self, line: str) -> Record:
         data = self.config.data
-        examples = classification_examples(
-            self._records(split, labelled=labelled),
+        first, tab, second = line.partition("\t") if data.text_pair else (line, "", "")
+        if data.text_pair and not tab:
+            raise InputError(f"write the {data.text}, a tab, and the {data.text_pair}")
+        return Record({data.text: first} | ({data.text_pair: second} if data.text_pair else {}), "the line")
+
+    def examples_of(self, records: Sequence[Record], *, labelled: bool) -> ClassificationExamples:
+        data = self.config.data
+        return classification_examples(
+            records,
             self.tokenizer,
             length=data.length,
             classes=self.classes,
@@ -96,6 +114,11 @@ class WholeTexts(ExampleTask):
             pair=data.text_pair or None,
             label=data.label if labelled else None,
         )
+
+    @cache  # noqa: B019  (a task lives as long as its process)
+    def examples(self, split: str, *, labelled: bool = True) -> ClassificationExamples:
+        data = self.config.data
+        examples = self.examples_of(self._records(split, labelled=labelled), labelled=labelled)
         print(
             f"{split}: {len(examples)} examples, median {int(np.median(examples.lengths))} tokens, "
             f"{examples.truncated} cut at {data.length}",

@@ -40,9 +40,9 @@ class ZeroShot(Classification):
 
     def __post_init__(self):
         data = self.config.data
-        if self.config.mode not in ("evaluate", "predict") or not self.config.init_from:
+        if self.config.mode not in ("evaluate", "predict", "talk") or not self.config.init_from:
             raise InputError(
-                "zero_shot trains nothing: set mode=evaluate or predict, and init_from to an entailment run"
+                "zero_shot trains nothing: set mode=evaluate, predict or talk, and init_from to an entailment run"
             )
         if not data.classes:
             raise InputError(
@@ -96,13 +96,15 @@ class ZeroShot(Classification):
     def collate(self, examples: Sequence[dict[str, Any]], longest: int | None = None) -> Batch:
         return pad_rows(self.padded, examples, longest)
 
+    def examples_of(self, records: Sequence[Record], *, labelled: bool) -> SideBySide:
+        return SideBySide(tuple(self._hypothesis(records, name, labelled=labelled) for name in self.classes))
+
     @cache  # noqa: B019  (a task lives as long as its process)
     def examples(self, split: str, *, labelled: bool = True) -> SideBySide:
-        data, records = self.config.data, self._records(split, labelled=labelled)
-        found = SideBySide(tuple(self._hypothesis(records, name, labelled=labelled) for name in self.classes))
+        found = self.examples_of(self._records(split, labelled=labelled), labelled=labelled)
         print(
             f"{split}: {len(found)} texts with {len(self.classes)} hypotheses, "
-            f"{found.truncated} rows cut at {data.length}",
+            f"{found.truncated} rows cut at {self.config.data.length}",
             flush=True,
         )
         return found

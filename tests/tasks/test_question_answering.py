@@ -217,8 +217,10 @@ def test_a_task_without_a_reply_says_so(tmp_path):
     class Silent(QuestionAnswering):
         reply = ExampleTask.reply
 
+    config = make_config(tmp_path)
+    config.mode = "talk"
     with pytest.raises(InputError, match="task='question_answering' has no reply to a line; mode=talk is not for it"):
-        Silent(make_config(tmp_path), None, tmp_path).reply(None, "hello")
+        Silent(config, None, tmp_path)
 
 
 def test_a_run_trains_on_the_windows_that_are_kept_and_scores_all(tmp_path):
