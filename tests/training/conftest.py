@@ -1,9 +1,11 @@
 """A made-up language in small files, and train.py called in this process on a net that compiles in seconds."""
 
+import io
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +64,20 @@ def run(arguments):
             train.main(argv)
         finally:
             sys.argv = before
+
+    return start
+
+
+@pytest.fixture
+def talk(run, monkeypatch, capsys):
+    """`talk(workdir, "a line", "another", settings=..., recipe=...)`: the lines of standard output and of errors."""
+
+    def start(workdir: Path, *typed: str, settings: Sequence[str] = (), recipe: str = "tiny_recipe.py"):
+        monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{line}\n" for line in typed)))
+        capsys.readouterr()
+        run(workdir, *settings, "mode=talk", recipe=recipe)
+        told = capsys.readouterr()
+        return told.out.splitlines(), told.err.splitlines()
 
     return start
 

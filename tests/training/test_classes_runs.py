@@ -66,6 +66,15 @@ def test_evaluation_adds_spearman_and_prediction_gives_numbers(regression, run, 
     assert ((told - true) ** 2).mean() == pytest.approx(result["loss"], rel=1e-4)
 
 
+def test_a_person_is_told_the_number_of_a_text(regression, run, talk, words):
+    workdir, settings = regression
+    run(workdir, *settings, "mode=predict", recipe="tiny_classifier.py")
+    texts = [line["text"] for line in read_lines(words / "test.jsonl")][:3]
+    out, _ = talk(workdir, *texts, settings=settings, recipe="tiny_classifier.py")
+    told = [line["number"] for line in read_lines(workdir / "predictions.jsonl")][:3]
+    assert [float(line) for line in out[-3:]] == pytest.approx(told, rel=1e-3)
+
+
 @pytest.fixture(scope="module")
 def colours(words, tmp_path_factory, run):
     settings = [*QUICK, *places(words, "train", "validation", "test"), "data.text=word", "data.label=colour"]
@@ -93,6 +102,18 @@ def test_a_threshold_is_applied_where_the_finished_model_is_asked(colours, run):
     assert result["thresholded_out_of_scope_recall"] >= result["out_of_scope_recall"]
     assert 0 <= result["threshold"] <= 1
     assert result["baseline"]["thresholded_in_scope_accuracy"] == result["baseline"]["in_scope_accuracy"]
+
+
+def test_a_person_is_told_the_class_of_a_text_and_the_likeliest_others(colours, talk):
+    workdir, settings = colours
+    for more in ((), ("evaluation.outside_threshold=True",)):
+        asked = ("a red one", " ", "\t", "a blue one")
+        out, err = talk(workdir, *asked, settings=(*settings, *more), recipe="tiny_classifier.py")
+        print(out[-2:])
+        assert out[-2].startswith("red (probability 0.")
+        assert out[-1].startswith("blue (probability 0.")
+        assert out[-2].count(";") == 3
+        assert err[-1].startswith("2 replies, median")
 
 
 def test_a_finished_run_knows_its_classes_where_other_files_hold_fewer(colours, words, tmp_path, run):

@@ -1,5 +1,6 @@
 """Made-up stories in the columns of the CoNLL-2012 shared task, through train.py: a tiny net learns who she is."""
 
+import io
 import json
 import sys
 
@@ -96,6 +97,10 @@ def test_a_tiny_longformer_learns_who_is_meant_and_writes_what_the_scorer_reads(
     gold = documents_of(read_records(place / "test.conll"), text="sentences", labelled=True)
     again = scores((wanted(one), wanted(other)) for one, other in zip(told, gold, strict=True))
     assert again["conll_f1"] == pytest.approx(result["conll_f1"])
+    monkeypatch.setattr(sys, "stdin", io.StringIO("Eve met Tom . She sang . He ran .\n"))
+    capsys.readouterr()
+    run("mode=talk")
+    assert capsys.readouterr().out.splitlines()[-1] == "[1 Eve] met [2 Tom] . [1 She] sang . [2 He] ran ."
 
 
 def task_of(place, kind="conll", **keys) -> Coreference:

@@ -1,5 +1,6 @@
 """Pairs in the form of LRA's Retrieval, through train.py: a tiny net that learns whether two texts are of one kind."""
 
+import io
 import json
 import sys
 
@@ -44,7 +45,7 @@ def task_of(place, **keys) -> Matching:
     return Matching(config_of(place, "matching", **given), tokenizer, place)
 
 
-def test_a_tiny_longformer_learns_to_match_by_the_recipe_of_retrieval(place, tmp_path, monkeypatch):
+def test_a_tiny_longformer_learns_to_match_by_the_recipe_of_retrieval(place, tmp_path, monkeypatch, capsys):
     (tmp_path / "runs/data").mkdir(parents=True)
     (tmp_path / "runs/data/retrieval").symlink_to(place)
     monkeypatch.chdir(tmp_path)
@@ -72,6 +73,12 @@ def test_a_tiny_longformer_learns_to_match_by_the_recipe_of_retrieval(place, tmp
     truth = [line.split("\t")[0] for line in (place / "new_aan_pairs.test.tsv").read_text().splitlines()]
     right = np.mean([line["label"] == label for line, label in zip(lines, truth, strict=True)])
     assert right == pytest.approx(result["accuracy"])
+    monkeypatch.setattr(sys, "stdin", io.StringIO('an "oak\tan "ash .\nan "eel\nan "eel\tan "oak\n'))
+    capsys.readouterr()
+    run("mode=talk")
+    told = capsys.readouterr()
+    assert [line.split(" (")[0] for line in told.out.splitlines()[-2:]] == ["1.0", "0.0"]
+    assert "write the text1, a tab, and the text2" in told.err
 
 
 @pytest.mark.parametrize("interaction", ["none", "nli"])

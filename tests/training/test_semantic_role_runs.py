@@ -84,6 +84,20 @@ def test_frames_come_out_of_plain_text(trained, folder, run):
                 assert line["text"][begin:end] == role["text"]
 
 
+def test_a_person_is_told_the_roles_of_a_line(trained, folder, run, talk):
+    run(trained, "mode=predict", recipe=RECIPE)
+    lines = [line for line in read_lines(trained / "predictions.jsonl") if line["frames"]][:2]
+    out, err = talk(trained, *(line["text"] for line in lines), "da .", recipe=RECIPE)
+    frames = [frame for line in lines for frame in line["frames"]]
+    replies = out[-len(frames) - 1 :]
+    print(replies)
+    assert replies[-1] == "da ."
+    for reply, frame in zip(replies, frames, strict=False):
+        assert f"[V {frame['predicate']['text']}]" in reply
+        assert all(f"[{role['label']} {role['text']}]" in reply for role in frame["roles"])
+    assert err[-1].startswith("3 replies, median")
+
+
 def test_the_column_file_that_is_written_has_the_score_that_was_told(trained, folder, run):
     run(trained, "mode=predict", "prediction.split=validation", recipe=RECIPE)
     spans = [

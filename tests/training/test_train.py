@@ -58,6 +58,14 @@ def test_blanks_are_filled_into_a_json_lines_file(pretrained, run):
     assert blank[0]["probability"] >= blank[1]["probability"]
 
 
+def test_a_person_types_a_text_with_blanks(pretrained, talk):
+    out, err = talk(pretrained, "ban <mask> dor.", "no blank", "<mask> <mask>", settings=PRETRAINING)
+    assert len(out[-3].split("%  ")) == 5  # prediction.top
+    assert all(line.count("%") == 5 for line in out[-3:])
+    assert any("the line: a text to fill in needs 1 to 5 times <mask>, this one has 0" in line for line in err)
+    assert err[-1].startswith("2 replies, median")
+
+
 def test_fine_tuning_takes_the_encoder_and_learns_the_classes(pretrained, tmp_path, run, capsys):
     settings = ("train.steps=120", f"init_from={pretrained}", "evaluation.every=60", "optimizer.learning_rate=5e-3")
     run(tmp_path / "tuned", *settings, recipe="tiny_classifier.py")

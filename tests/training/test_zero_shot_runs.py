@@ -65,6 +65,12 @@ def test_a_model_of_entailment_tells_classes_that_it_was_not_trained_on(place, e
     assert abs(sum(lines[0]["probabilities"].values()) - 1) < 1e-5
 
 
+def test_a_person_is_told_the_class_whose_hypothesis_a_line_entails(place, entailment, tmp_path, talk):
+    settings = asked(place, entailment)
+    out, _ = talk(tmp_path / "run", "a green thing", "a red thing", settings=settings, recipe="tiny_classifier.py")
+    assert [line.split(" (probability")[0] for line in out[-2:]] == ["green", "red"]
+
+
 def task_of(place, entailment, **keys) -> ZeroShot:
     given = {"init_from": str(entailment), "mode": "predict", "data.classes": COLOURS, "data.hypothesis": TEMPLATE}
     return ZeroShot(
