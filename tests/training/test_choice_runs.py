@@ -100,6 +100,7 @@ def test_a_choice_is_scored_as_its_row_alone_is_and_one_that_is_not_there_never_
         ({"data.choices": ""}, "data.choices must name the field"),
         ({"data.classes": ("a", "b")}, "leave data.classes"),
         ({"mode": "export"}, "cannot be exported"),
+        ({"mode": "talk"}, "has no reply to a line"),
         ({"data.global_tokens": "question"}, "data.global_tokens='question' is not one of"),
     ],
 )
