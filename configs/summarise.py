@@ -10,8 +10,9 @@ r"""Summarisation by an encoder-decoder: a Transformer on short texts, or LED on
         --config.data.name=scientific_papers/arxiv --config.data.text=article --config.data.target=abstract ...
 
 Sizes: tiny (2.9 M parameters, for two CPU cores; in short runs ROUGE-1 32.4 on DialogSum, where the first three
-sentences have 30.9, and then perplexity 120 on QMSum, with answers of the right form alone: experiments/writing),
-small (13 M), and led, whose sizes are those of init_from (Beltagy et al. 2020, section 7: 46.6/19.6/41.8 ROUGE-1/2/L on arXiv by its large model, days on a large GPU).
+sentences have 30.9, and from there a perplexity of 120 on QMSum, with answers of the right form alone:
+experiments/writing), small (13 M), and led, whose sizes are those of init_from (Beltagy et al. 2020, section 7:
+46.6/19.6/41.8 ROUGE-1/2/L on arXiv by its large model, days on a large GPU).
 `positions` is the longest text that the weights of init_from were trained for, as in configs/finetune.py.
 """
 
