@@ -28,8 +28,8 @@ def get_config(argument: str = ""):
     config.prediction.blanks = (
         "import <mask>\n",
         "def __init__(<mask>):\n",
-        "for i in<mask>(10):\n",
-        "    if x is<mask> None:\n        return False\n",
+        "for i in <mask>(10):\n",
+        "    if x is <mask> None:\n        return False\n",
     )
     if chosen.size == "short":
         config.workdir = "runs/quickstart_short"

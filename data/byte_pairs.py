@@ -8,7 +8,7 @@ import tokenizers
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, processors
 
 from data.records import read_text
-from data.tokenizer_training import byte_level
+from data.tokenizer_training import byte_level, byte_level_specials
 from errors import InputError
 
 # Vocabulary and merges: today's names, and those of GPT-2's first release.
@@ -118,9 +118,7 @@ def _known(merges: dict[int, tuple[str, str]], ids: dict[str, int], path: Path) 
 
 
 def _with_specials(tokenizer: tokenizers.Tokenizer, ids: dict[str, int]) -> tokenizers.Tokenizer:
-    # RoBERTa's mask swallows the space before it, so that "a <mask>" reads as one word would.
-    specials = [AddedToken(name, lstrip=name == "<mask>", normalized=False) for name in SPECIALS if name in ids]
-    tokenizer.add_special_tokens(specials)
+    tokenizer.add_special_tokens(byte_level_specials(name for name in SPECIALS if name in ids))
     if "<s>" in ids:  # RoBERTa's offsets leave out the space that begins a token; GPT-2's do not
         tokenizer.post_processor = processors.ByteLevel(add_prefix_space=False, trim_offsets=True)
     return tokenizer

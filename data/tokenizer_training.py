@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import tokenizers
-from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, trainers
 
 from errors import InputError
 
@@ -44,13 +44,18 @@ def _byte_bpe(texts: Sequence[str], vocab_size: int) -> tokenizers.Tokenizer:
         trainers.BpeTrainer(
             vocab_size=vocab_size,
             min_frequency=2,
-            special_tokens=list(ROBERTA_SPECIALS),
+            special_tokens=byte_level_specials(ROBERTA_SPECIALS),
             initial_alphabet=alphabet,
             show_progress=False,
         ),
         length=len(texts),
     )
     return tokenizer
+
+
+def byte_level_specials(names: Iterable[str]) -> list[AddedToken]:
+    """RoBERTa's mask swallows the space before it, so that "a <mask>" reads as one word would: with the space in it."""
+    return [AddedToken(name, lstrip=name == "<mask>", normalized=False) for name in names]
 
 
 def byte_level(model: models.BPE) -> tokenizers.Tokenizer:

@@ -88,6 +88,14 @@ def test_a_prompt_may_hold_the_mask_token_when_asked(kind, trained):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_blank_stands_where_a_word_would_without_a_space_of_its_own(kind, trained):
+    t = trained[kind]
+    mask = t.token(t.mask_id)
+    before, after = t.encode("sail").tolist(), t.encode(" on").tolist()
+    assert t.encode(f"sail {mask} on", specials=True).tolist() == [*before, t.mask_id, *after]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_saving_and_loading_changes_nothing(kind, trained, tmp_path):
     t = trained[kind]
     file = t.save(tmp_path / "saved")
