@@ -19,7 +19,7 @@ features of Chen et al. 2017, section 3.2. Base is BERT's setting (Devlin et al.
 and 88.5 F1 of SQuAD 1.1 from its published weights, as its authors tell; two epochs are 11,000 steps of 16 rows of 384
 tokens. Tiny and small are for a CPU: tiny, from nothing, answers QAMR's questions about a sentence at F1 44.7 after
 2,000 steps of 32 sentences, a quarter to half an hour on one core, and then SQuAD's about a paragraph at F1 36.6 after
-1,000 steps, as long again (experiments/answering). After an hour of filling in words of novels it is 61.6 and 47.1, and
+1,000 steps, as long again (experiments/answering). After an hour of filling in words of novels it is 60.6 and 47.1, and
 of articles 37.0 in windows and 32.5 whole, after 400 steps.
 """
 
