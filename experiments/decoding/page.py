@@ -56,4 +56,4 @@ def memory_table(report: dict[str, Any]) -> str:
     return f"{origin(report)}\n{markdown(MEMORY, rows)}"
 
 
-TABLES: dict[str, Callable[[dict[str, Any]], str]] = {"cpu": cpu_table, "memory": memory_table}
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {"cpu": cpu_table, "cpu_xeon": cpu_table, "memory": memory_table}
