@@ -8,9 +8,9 @@
     python -m sweeps run experiments/finetuning/sweep.py:sst2-transformer-further --at-once=2  # from pretrained-further
     python -m experiments.finetuning.sweep                                         # writes the records of what is done
 
-A name is SET-NET, SET-NET-random, SET-NET-further or SET-NET-mean, with the sets of SETS and a net of NETS; with the last
-two both nets begin as the same Transformer, and with -mean a text is told by the mean of its tokens' vectors, not by its
-first one's. Reads runs/data/NAME, which prepare.py writes.
+A name is SET-NET, SET-NET-random, SET-NET-further or SET-NET-mean, with the sets of SETS and a net of NETS. With the
+last two both nets begin as the same Transformer; with -mean a text is told by the mean of its tokens' vectors, not by
+the first one. Reads runs/data/NAME, which prepare.py writes.
 """
 
 import sys
