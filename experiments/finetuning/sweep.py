@@ -8,9 +8,9 @@
     python -m sweeps run experiments/finetuning/sweep.py:sst2-transformer-further --at-once=2  # from pretrained-further
     python -m experiments.finetuning.sweep                                         # writes the records of what is done
 
-A name is SET-NET, SET-NET-random, SET-NET-further or SET-NET-mean, with the sets of SETS and a net of NETS. With the
-last two both nets begin as the same Transformer; with -mean a text is told by the mean of its tokens' vectors, not by
-the first one. Reads runs/data/NAME, which prepare.py writes.
+A name is SET-NET and one of STARTS, with the sets of SETS and a net of NETS. With -further and -mean both nets begin as
+the same Transformer; with -mean and -random-mean a text is told by the mean of its tokens' vectors, not by the first
+one. Reads runs/data/NAME, which prepare.py writes.
 """
 
 import sys
@@ -60,7 +60,7 @@ FURTHER = {  # more than four times the novels again, in rows as short as those 
 }
 PRETRAINED = {f"pretrained-{net}": (argument, {}) for net, argument in NETS.items()}
 PRETRAINED["pretrained-further"] = "tiny,model=transformer,length=128", FURTHER
-STARTS = "", "-random", "-further", "-mean"
+STARTS = "", "-random", "-further", "-mean", "-random-mean"
 TUNED = tuple(f"{name}-{net}{start}" for name, each in SETS.items() for net in each.nets for start in STARTS)
 
 
@@ -74,12 +74,12 @@ def get_sweep(name: str) -> Sweep:
     further = start in (["further"], ["mean"])
     texts, weights = SETS[which], f"{ROOT}/pretrained-{'further' if further else net}/points/seed=0"
     # A net from random weights reads with the same tokenizer, so that the weights alone differ.
-    given = {"tokenizer.path": f"{weights}/tokenizer"} if start == ["random"] else {"init_from": weights}
+    given = {"tokenizer.path": f"{weights}/tokenizer"} if "random" in start else {"init_from": weights}
     return Sweep(
         recipe=f"configs/finetune.py:{texts.argument or NETS[net]}",
         keys={
             **given,
-            **({"model.pooling": "mean"} if start == ["mean"] else {}),
+            **({"model.pooling": "mean"} if "mean" in start else {}),
             "data.classes": texts.classes,
             **{f"data.{split}": f"runs/data/{which}/{split}.jsonl" for split in ("train", "validation", "test")},
             "train.steps": texts.steps,
