@@ -50,7 +50,7 @@ class ExampleTask(ABC):
             raise InputError(f"masking.inputs hides words of whole texts; leave it 0 for {config.task}")
         if config.mode == "export" and not self.exports:
             raise InputError(f"a run of {config.task} cannot be exported: its head is in none of the families' files")
-        if config.mode == "talk" and type(self).reply is ExampleTask.reply:
+        if config.mode == "talk" and not hasattr(self, "reply"):
             raise InputError(f"task={config.task!r} has no reply to a line; mode=talk is not for it")
         if config.train.loss_chunk < 0:
             raise InputError(f"train.loss_chunk={config.train.loss_chunk} must be at least 0")
@@ -104,9 +104,6 @@ class ExampleTask(ABC):
 
     def rehearse(self, answer: Answer) -> None:
         return None
-
-    def reply(self, answer: Answer, line: str) -> str:
-        raise NotImplementedError  # mode=talk was refused
 
     def written(self, predictions: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
         return {}

@@ -101,7 +101,7 @@ class Task(Protocol):
         """Asks `answer` for each shape of batch that `reply` is likely to need, so that no person waits for it."""
 
     def reply(self, answer: Answer, line: str) -> str:
-        """What the model says to a line that a person wrote."""
+        """What the model says to a line that a person wrote. A task without it refuses mode=talk when it is made."""
 
     def samples(self, answer: Answer) -> list[str]:
         """A few lines that let a person see what the model has learned."""

@@ -10,7 +10,6 @@ from data.questions import Question
 from data.reading import reading_examples
 from errors import InputError
 from ops.spans import Spans, best_spans
-from tasks.examples import ExampleTask
 from tasks.question_answering import QuestionAnswering
 from tasks.spans import Candidate, Found, found_in_windows
 from tests.tasks.questions import ASKED, SHIP, make_config, make_model, make_task
@@ -211,16 +210,6 @@ def test_a_reply_is_the_answer_its_probability_and_its_place(tmp_path):
     config.prediction.document = ""
     with pytest.raises(InputError, match="write a question, a tab and its document"):
         make_task(config, tmp_path).reply(answer, "When?")
-
-
-def test_a_task_without_a_reply_says_so(tmp_path):
-    class Silent(QuestionAnswering):
-        reply = ExampleTask.reply
-
-    config = make_config(tmp_path)
-    config.mode = "talk"
-    with pytest.raises(InputError, match="task='question_answering' has no reply to a line; mode=talk is not for it"):
-        Silent(config, None, tmp_path)
 
 
 def test_a_run_trains_on_the_windows_that_are_kept_and_scores_all(tmp_path):
