@@ -118,11 +118,10 @@ class MaskedLM(ExampleTask):
                 yield {"origin": record.origin, "text": record.text(text_field), "blanks": blanks}
 
     def samples(self, answer: Answer) -> list[str]:
-        size = self.config.evaluation.batch_size
         return [
             f"{text!r}\n      {guesses}"
             for text in self.config.prediction.blanks
-            for guesses in self._guessed(answer, text, origin="prediction.blanks", size=size)
+            for guesses in self._guessed(answer, text, origin="prediction.blanks")
         ]
 
     def rehearse(self, answer: Answer) -> None:
@@ -130,10 +129,10 @@ class MaskedLM(ExampleTask):
 
     def reply(self, answer: Answer, line: str) -> str:
         """What each blank may hold, a line for each."""
-        return "\n".join(self._guessed(answer, line, origin="the line", size=1))
+        return "\n".join(self._guessed(answer, line, origin="the line"))
 
-    def _guessed(self, answer: Answer, text: str, *, origin: str, size: int) -> list[str]:
-        (blanks,) = self._fill(answer, [self._blank_row(text, origin=origin)], size)
+    def _guessed(self, answer: Answer, text: str, *, origin: str) -> list[str]:
+        (blanks,) = self._fill(answer, [self._blank_row(text, origin=origin)], 1)
         return ["  ".join(f"{guess['token']!r} {guess['probability']:.0%}" for guess in blank) for blank in blanks]
 
     def _asked(self, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:

@@ -205,17 +205,17 @@ def _source(
 
 
 def _gained(key: str, there: Any, here: Any) -> bool:
-    before, after = GAINED.get(key, (here, None))  # by default nothing: the two differ
+    if key not in GAINED:
+        return False
+    before, after = GAINED[key]
     return there == before and after in (None, here)
 
 
 def _tell_what_is_seen_otherwise(there: Mapping[str, Any], here: Mapping[str, Any], directory: Path) -> None:
-    windowed = here["name"] != "transformer"
     if there["name"] != here["name"]:
         windows = ", ".join(map(str, here["windows"]))
         log.warning("model.name is %s here, windows of %s; in %s a token saw all", here["name"], windows, directory)
-        windowed = False
-    for key in SEEN if windowed else ("causal",):
+    for key in ("causal",) if "transformer" in (there["name"], here["name"]) else SEEN:
         pair = [each.get(key, here[key]) for each in (there, here)]
         pair = [value * here["depth"] if isinstance(value, list) and len(value) == 1 else value for value in pair]
         if pair[0] != pair[1]:
