@@ -91,11 +91,10 @@ class Runner:
             if share.cores:
                 os.sched_setaffinity(process.pid, share.cores)  # before it has made any thread of its own
             given_up = self._wait(process, watch)
-        if given_up:
-            self.state.prune(point)
-            return PRUNED
-        if process.returncode in TOLD_TO_END:
-            return STOPPED
+        if process.returncode in TOLD_TO_END:  # what had ended by itself has a result like any other
+            if given_up:
+                self.state.prune(point)
+            return PRUNED if given_up else STOPPED
         if self.leads:
             self.state.add(point, Ended(command, process.returncode, round(time.monotonic() - start, 1)))
         return FAILED if process.returncode else DONE

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from configs import command_line
 from errors import InputError
-from experiments.finetuning import sweep as study
 from experiments.finetuning.articles import ARTICLES, SPLITS, TRUTH, disjoint_splits, published_splits, read_articles
 from experiments.finetuning.prepare import main, prepare
 
@@ -163,16 +161,3 @@ def test_the_script_runs_by_its_path_and_says_what_is_missing_in_one_sentence(tm
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "holds none of gutenberg_novels, movie_reviews, hyperpartisan, sst2" in done.stderr
-
-
-@pytest.mark.parametrize("name", [*study.PRETRAINED, *study.TUNED])
-def test_every_command_of_the_study_parses_and_starts_as_its_name_says(name, monkeypatch):
-    monkeypatch.chdir(SCRIPT.parents[2])
-    sweep = study.get_sweep(name)
-    sweep.check()
-    made = {point.workdir.as_posix() for first in study.PRETRAINED for point in study.get_sweep(first).points()}
-    for point in sweep.points():
-        config = command_line.parse(["train.py", *point.commands[0]])
-        goes_on = name == "pretrained-further" or (name in study.TUNED and not name.endswith("-random"))
-        assert (config.init_from in made) == goes_on
-        assert (config.tokenizer.path.removesuffix("/tokenizer") in made) == name.endswith("-random")

@@ -15,7 +15,7 @@ from errors import InputError
 from sweeps import Sweep, grid, plot, table
 from sweeps.devices import Share, divided, shares
 from sweeps.running import Runner
-from sweeps.state import DONE, FAILED, MISSING, RUNNING, STOPPED, State
+from sweeps.state import DONE, FAILED, MISSING, PRUNED, RUNNING, STOPPED, State
 from sweeps.sweep import Point
 
 PROGRAM = Path(__file__).with_name("program.py")
@@ -130,6 +130,18 @@ def test_a_command_that_the_point_no_longer_has_makes_it_neither_done_nor_failed
     assert State(more.root).of(more.points()[0]) == STOPPED
     assert runner(more).run(more.points()[0], Share()) == DONE
     assert starts(more.points()[0]) == [0]  # the training had ended and is not run again
+
+
+@pytest.mark.parametrize(("last", "end"), [("time.sleep(60)", PRUNED), ("", DONE)])
+def test_what_is_given_up_but_ended_by_itself_is_done(tmp_path, last, end):
+    made = sweep(tmp_path, rates=(0.3,), seeds=(0,), splits=("validation",))
+    begun, program = tmp_path / "begun", tmp_path / "program.py"
+    ignored = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" if end == DONE else ""
+    wait = f"Path({str(begun)!r}).touch()\ntime.sleep(0.5)\n"
+    program.write_text(f"import signal, time\nfrom pathlib import Path\n{ignored}{wait}{last}\n")
+    each = Runner(State(made.root), program=program, tell=lambda line: None)
+    assert each.run(made.points()[0], Share(), begun.exists) == end
+    assert each.state.of(made.points()[0]) == end
 
 
 def test_a_damaged_state_file_is_named(tmp_path):
