@@ -66,10 +66,10 @@ def told(state: State, settings: Settings) -> Written:
 
 
 class Decoder:
-    """A model and how it writes, compiled once for each shape of prompts."""
+    """A model and how it writes, compiled once for each shape of prompts; the weights are laid out when it is made."""
 
     def __init__(self, model: nnx.Module, settings: Settings):
-        graph, self._parameters = nnx.split(model)
+        graph, self._parameters = nnx.split(model.for_steps())
         self.settings = settings
 
         def whole(parameters: Any, input_ids: Array, inputs: dict[str, Any]) -> Written:

@@ -28,6 +28,9 @@ class Writer(Protocol):
 
     start: Any
 
+    def for_steps(self) -> Self:
+        """The same model, as it writes fastest."""
+
     def step(
         self, tokens: Int[Array, "B T"], cache: Any, *, attention_mask: Int[Array, "B T"] | None = None, last: bool
     ) -> tuple[Float[Array, "B #T V"], Any]:

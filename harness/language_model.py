@@ -119,7 +119,9 @@ class LanguageModel(TemplateLM):
         for number, prompt in enumerate(prompts):
             ids[number, width - len(prompt) :] = prompt
         real = (np.arange(width)[None] >= width - np.asarray([len(p) for p in prompts])[:, None]).astype(np.int32)
-        decoder = self._decoders.setdefault(settings, Decoder(self.model, settings))
+        if settings not in self._decoders:
+            self._decoders[settings] = Decoder(self.model, settings)
+        decoder = self._decoders[settings]
         key = {"key": jax.random.key(0)} if settings.do_sample else {}
         found = texts(
             decoder, ids, self.tokenizer.decode, stop=[each for each in stop if each], attention_mask=real, **key

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from errors import InputError
 from models.cache import Cache
 from models.encoder_decoder import EncoderDecoder
+from models.few_rows import laid_out
 from models.heads import ClassificationHead, pooled
 from models.layers import dense
 from models.outputs import (
@@ -48,6 +49,10 @@ class Writer(nnx.Module):
         """What the logits are products of: for a loss that never holds all of them (`ops.losses.chunked_sums`)."""
         x, (factor, table, bias) = self.writing(input_ids, rngs=rngs, **inputs).last_hidden_state, self.last_map()
         return LogitFactors(x * jnp.asarray(factor, x.dtype), table, bias)
+
+    @abstractmethod
+    def for_steps(self) -> "Writer":
+        """The same model laid out for many steps of a few rows (`few_rows.laid_out`); nothing to train."""
 
     def step(
         self,
@@ -89,6 +94,9 @@ class CausalLM(Writer):
     def last_map(self) -> tuple[float, Float[Array, "V D"], Float[Array, "V"]]:
         table = self.encoder.embeddings.word.embedding[...]
         return 1.0, table, jnp.zeros(table.shape[0], jnp.float32)
+
+    def for_steps(self) -> "CausalLM":
+        return laid_out(self)
 
     def start(self, batch: int, capacity: int) -> Cache:
         """As `Transformer.empty_cache`, or the Longformer's.
@@ -140,6 +148,11 @@ class Generator(Writer):
     ) -> GeneratorOutput:
         found = self.net(input_ids, rngs=rngs, **inputs)
         return GeneratorOutput(self.logits(found.last_hidden_state), *found)
+
+    def for_steps(self) -> "Generator":
+        turned = laid_out(self)
+        turned.net.encoder = self.net.encoder  # which reads whole texts
+        return turned
 
     def start(self, input_ids: Int[Array, "B S"], *, capacity: int, **inputs: Array | None) -> Cache:
         """As `EncoderDecoder.start`."""

@@ -50,7 +50,7 @@ class Evaluation:
         Raises:
           BrokenOffError: by `answer`, once `notice` has come.
         """
-        run = self._run
+        run, answers_of = self._run, self._answers_of(params)
 
         def answer(batch: Batch) -> dict[str, np.ndarray]:
             if notice and notice.interrupts():
@@ -58,7 +58,7 @@ class Evaluation:
             rows, ways = len(next(iter(batch.values()))), batch_ways(run.mesh)
             each = np.minimum(np.arange(-(-rows // ways) * ways), rows - 1)  # copies of the last go to idle devices
             whole = {name: array[each] for name, array in device_part(run.task, batch).items()}
-            found = jax.device_get(self._answers_of(params, put_whole(whole, run.mesh)))
+            found = jax.device_get(answers_of(put_whole(whole, run.mesh)))
             return {name: array[:rows] for name, array in found.items()}
 
         return answer

@@ -145,14 +145,20 @@ def make_evaluate(task: Task, skeleton: Skeleton, *, mesh: Mesh) -> Callable[[An
     return evaluate
 
 
-def make_answer(task: Task, skeleton: Skeleton, *, mesh: Mesh) -> Callable[[Any, Device], Any]:
-    """`answer(params, batch) -> answers`, without dropout."""
+def make_answer(task: Task, skeleton: Skeleton, *, mesh: Mesh) -> Callable[[Any], Callable[[Device], Any]]:
+    """`answer(params)(batch) -> answers`, without dropout; the first call lays out weights of a model that writes."""
+
+    def model_of(params: Any) -> nnx.Module:
+        model = skeleton.join(params)
+        return model.for_steps() if hasattr(model, "for_steps") else model
+
+    graph = nnx.graphdef(nnx.eval_shape(model_of, skeleton.shapes))
 
     @partial(jax.jit, out_shardings=replicated(mesh))
-    def answer(params, batch):
-        return task.answers(skeleton.join(params), _flat(batch))
+    def answer(state, batch):
+        return task.answers(nnx.merge(graph, state), _flat(batch))
 
-    return answer
+    return lambda params: partial(answer, nnx.state(model_of(params)))
 
 
 def _flat(batch: Device) -> Device:

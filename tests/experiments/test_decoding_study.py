@@ -23,6 +23,14 @@ def test_rates_ratios_and_the_limit_are_told():
     assert "1 of 2 rows reach 1.5 times transformers' tokens per second." in table
 
 
+def test_numbers_are_read_as_fast_as_the_faster_peer_read_them():
+    one = case(1, [4.0], [6.0])
+    one["results"]["ours"]["seconds"]["read"] = [0.01, 0.03]
+    assert "| 25.0 (25.0 to 25.0) | 16.7 (16.7 to 16.7) | 1.50 (1.50 to 1.50) | 100.0 | 25% |" in cpu_table(
+        HEAD | {"cases": [one]}
+    )
+
+
 def test_the_limit_is_the_slower_of_reading_and_multiplying():
     assert limit(1, read=0.02, product=1e-9) == pytest.approx(50)
     rate = 2 * 2048**3 / 0.2  # operations per second
