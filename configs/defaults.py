@@ -230,6 +230,7 @@ def _decoding() -> ConfigDict:
     decoding.num_return_sequences = 1  # texts for each, of the best beams or drawn
     decoding.repetition_penalty = 1.0  # above 1: what stands in the text becomes less likely
     decoding.no_repeat_ngram_size = 0  # no run of so many tokens comes twice; 0 = may
+    decoding.prompt_lookup_num_tokens = 0  # proposed from what stands there: the same text, perhaps in fewer steps
     return decoding
 
 

@@ -29,6 +29,10 @@ class Settings:
     made less likely by `repetition_penalty` above 1 (Keskar et al. 2019, section 4.1), no run of `no_repeat_ngram_size`
     tokens comes twice (0: may), the first new token is `forced_bos_token_id`, the last possible one
     `forced_eos_token_id`, and `suppress_tokens` never come.
+
+    `prompt_lookup_num_tokens` above 0: so many tokens are looked up in what stands there (`lookup.proposed`), and one
+    step of the model takes those that it would have written itself, one after the other. The texts stay the same; a net
+    of learned places needs so many more of them.
     """
 
     max_new_tokens: int
@@ -50,11 +54,12 @@ class Settings:
     forced_bos_token_id: int | None = None
     forced_eos_token_id: int | None = None
     suppress_tokens: tuple[int, ...] = ()
+    prompt_lookup_num_tokens: int = 0
 
     def __post_init__(self):
         for name in ("max_new_tokens", "num_beams", "num_return_sequences"):
             self._refuse_below(name, 1)
-        for name in ("min_new_tokens", "top_k", "no_repeat_ngram_size", "pad_token_id"):
+        for name in ("min_new_tokens", "top_k", "no_repeat_ngram_size", "pad_token_id", "prompt_lookup_num_tokens"):
             self._refuse_below(name, 0)
         if self.min_new_tokens > self.max_new_tokens:
             raise InputError(f"min_new_tokens={self.min_new_tokens} is above max_new_tokens={self.max_new_tokens}")
@@ -103,6 +108,8 @@ class Settings:
         searching = self.num_beams > 1
         if searching and self.do_sample:
             raise InputError("num_beams above 1 searches and do_sample draws: set do_sample=False or num_beams=1")
+        if searching and self.prompt_lookup_num_tokens:
+            raise InputError("prompt_lookup_num_tokens is of no use to beams: set it to 0, or num_beams=1")
         if not any(self.early_stopping is each or self.early_stopping == each == "never" for each in EARLY):
             raise InputError(f"early_stopping must be False, True or 'never', got {self.early_stopping!r}")
         drawing = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}

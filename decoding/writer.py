@@ -18,6 +18,9 @@ class Cache(Protocol):
     def rearranged(self, places: Int[Array, "B N"]) -> Self:
         """Of each N rows next to each other the ones at `places`, in that order."""
 
+    def without_last(self, count: Int[Array, ""]) -> Self:
+        """As before the last `count` tokens of each row, all of them real."""
+
 
 class Writer(Protocol):
     """A model that tells the next token: `CausalLM` and `Generator` of models/writers.py.
@@ -58,11 +61,15 @@ class Text(NamedTuple):
 
 
 class Prompt(NamedTuple):
-    """What the model goes on with, and its cache with room for that and for what it will write."""
+    """What the model goes on with, and its cache with room for that, what it will write and what is proposed to it.
+
+    `read`: what an encoder-decoder read.
+    """
 
     tokens: Int[Array, "B P"]
     cache: Any
     attention_mask: Int[Array, "B P"] | None = None
+    read: Int[Array, "B S"] | None = None
 
     def text(self, settings: Settings) -> Text:
         tokens, room = self.tokens.astype(jnp.int32), ((0, 0), (0, settings.max_new_tokens))
@@ -80,8 +87,9 @@ def prompted(
     **inputs: Array | None,
 ) -> Prompt:
     """`input_ids` as the prompt, padded on its left; or, with a `decoder_start_token_id`, as the text to be read."""
+    room = settings.max_new_tokens + settings.prompt_lookup_num_tokens
     if settings.decoder_start_token_id is None:
-        capacity = input_ids.shape[1] + settings.max_new_tokens
-        return Prompt(input_ids, model.start(input_ids.shape[0], capacity), attention_mask)
-    cache = model.start(input_ids, capacity=1 + settings.max_new_tokens, attention_mask=attention_mask, **inputs)
-    return Prompt(jnp.full((input_ids.shape[0], 1), settings.decoder_start_token_id, jnp.int32), cache)
+        return Prompt(input_ids, model.start(input_ids.shape[0], input_ids.shape[1] + room), attention_mask)
+    cache = model.start(input_ids, capacity=1 + room, attention_mask=attention_mask, **inputs)
+    start = jnp.full((input_ids.shape[0], 1), settings.decoder_start_token_id, jnp.int32)
+    return Prompt(start, cache, read=input_ids)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
+from errors import InputError
 from models.attention import FullView, KeyValues
 
 
@@ -52,6 +53,16 @@ class Cache(NamedTuple):
         layers = jax.tree.map(of_layer, self.layers, is_leaf=lambda layer: isinstance(layer, DecoderCache))
         seen = None if self.seen is None else change(self.seen, 0)
         return self._replace(counted=change(self.counted, 0), layers=layers, seen=seen)
+
+    def without_last(self, count: Int[Array, ""]) -> "Cache":
+        """As before the last `count` tokens, all of them real: what comes next takes their place.
+
+        Raises:
+          InputError: of what a window alone was kept, and what left it is gone.
+        """
+        if self.seen is None:
+            raise InputError("a net that keeps a window takes no token back: set prompt_lookup_num_tokens=0")
+        return self._replace(counted=self.counted - count, filled=self.filled - count)
 
     def after(self, real: Bool[Array, "B T"], layers: Any, seen: Bool[Array, "B C"] | None = None) -> "Cache":
         """With T more tokens."""

@@ -151,7 +151,8 @@ class CausalLM(ExampleTask):
         return decoding_settings(self.config, self.tokenizer, longest=longest)
 
     def _continued(self, answer: Answer, prompts: Sequence[str], origins: Sequence[str]) -> Iterator[list[str]]:
-        room, size = self.config.data.length - self.settings.max_new_tokens, self.config.evaluation.batch_size
+        taken = self.settings.max_new_tokens + self.settings.prompt_lookup_num_tokens
+        room, size = self.config.data.length - taken, self.config.evaluation.batch_size
         rows = left_padded_prompts(prompts, origins, self.tokenizer, room=room)
         for begin in range(0, len(prompts), size):
             chosen = np.minimum(np.arange(begin, begin + size), len(prompts) - 1)  # the last fills the last batch

@@ -9,7 +9,8 @@ from tasks.texts import vocab_rows
 
 EARLY = {"no": False, "yes": True, "never": "never"}
 SAMPLING = ("temperature", "top_k", "top_p", "min_p")
-SHARED = ("min_new_tokens", "num_beams", "num_return_sequences", "repetition_penalty", "no_repeat_ngram_size")
+RULES = ("repetition_penalty", "no_repeat_ngram_size")
+SHARED = ("min_new_tokens", "num_beams", "num_return_sequences", "prompt_lookup_num_tokens", *RULES)
 
 
 def decoding_settings(

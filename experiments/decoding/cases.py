@@ -12,22 +12,26 @@ PARAMETERS = DEPTH * 12 * WIDTH**2 + VOCAB * WIDTH  # of the matrices, each read
 
 @dataclass(frozen=True)
 class Case:
-    """`batch` prompts of `prompt` tokens, each gone on with by `new` ones. `directory`: where the weights lie."""
+    """`batch` prompts of `prompt` tokens, each gone on with by `new` ones. `directory`: where the weights lie.
+
+    `lookup`: so many tokens are proposed at a step, by either peer, from what stands there (prompt lookup decoding).
+    """
 
     batch: int
     prompt: int = 32
     new: int = 128
+    lookup: int = 0
     directory: str = ""
 
     @property
     def name(self) -> str:
-        return f"{self.batch} x {self.new}"
+        return f"{self.batch} x {self.new}" + f", {self.lookup} looked up" * bool(self.lookup)
 
     def to_json(self) -> dict[str, int | str]:
         return dataclasses.asdict(self)
 
 
-CASES = (Case(1), Case(8))
+CASES = (Case(1), Case(8), Case(1, lookup=4))
 
 
 def prompts(case: Case) -> np.ndarray:

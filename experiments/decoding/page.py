@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
-from experiments.decoding.cases import OURS, PARAMETERS, THEIRS
+from experiments.decoding.cases import OURS, PARAMETERS, THEIRS, Case
 from experiments.speed.page import origin
 from experiments.table import spread
 from tabulated import markdown
@@ -29,7 +29,8 @@ def cpu_table(report: dict[str, Any]) -> str:
         reached.append(statistics.median(ratios) >= ASKED)
         share = f"{statistics.median(rates[OURS]) / bound:.0%}"
         told = [spread(each, digits=1) for each in rates.values()] + [spread(ratios, digits=2), f"{bound:.1f}", share]
-        rows.append((f"{case['batch']} x {case['new']}", *told, f"{case['same']:.1%}"))
+        name = Case(case["batch"], new=case["new"], lookup=case.get("lookup", 0)).name
+        rows.append((name, *told, f"{case['same']:.1%}"))
     rounds = len(report["cases"][0]["results"][OURS]["seconds"]["write"])
     return (
         f"{origin(report)}\n{rounds} rounds.\n\n{markdown(HEADER, rows)}\n"

@@ -25,7 +25,8 @@ class Ours:
         import pretrained
         from decoding import Decoder, Settings
 
-        self._decoder = Decoder(pretrained.load(case.directory), Settings(max_new_tokens=case.new))
+        settings = Settings(max_new_tokens=case.new, prompt_lookup_num_tokens=case.lookup)
+        self._decoder = Decoder(pretrained.load(case.directory), settings)
         self._prompts = prompts(case)
         self._numbers, self._sum = jax.numpy.ones(PARAMETERS), jax.jit(jax.numpy.sum)
 
@@ -44,15 +45,17 @@ class Theirs:
         import transformers
 
         torch.set_num_threads(cores())
-        self._torch, self._new = torch, case.new
+        self._torch = torch
+        self._how = {"max_new_tokens": case.new, "min_new_tokens": case.new, "do_sample": False, "pad_token_id": 0}
+        self._how |= {"prompt_lookup_num_tokens": case.lookup} if case.lookup else {}
         self._model = transformers.GPT2LMHeadModel.from_pretrained(case.directory).eval()
         self._prompts = torch.from_numpy(prompts(case))
         self._numbers, self._square = torch.ones(PARAMETERS), torch.ones(SQUARE, SQUARE)
 
     def write(self) -> np.ndarray:
-        how = {"max_new_tokens": self._new, "min_new_tokens": self._new, "do_sample": False, "pad_token_id": 0}
+        real = self._torch.ones_like(self._prompts)
         with self._torch.no_grad():
-            found = self._model.generate(self._prompts, attention_mask=self._torch.ones_like(self._prompts), **how)
+            found = self._model.generate(self._prompts, attention_mask=real, **self._how)
         return found.numpy()[:, self._prompts.shape[1] :]
 
     def read(self) -> None:

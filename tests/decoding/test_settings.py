@@ -25,6 +25,8 @@ NONSENSE = [
     ({"num_beams": 2, "early_stopping": "always"}, "early_stopping must be False, True or 'never'"),
     ({"num_beams": 2, "early_stopping": 1}, "early_stopping must be False, True or 'never'"),
     ({"num_beams": 2, "length_penalty": float("inf")}, "length_penalty must be a finite number"),
+    ({"num_beams": 2, "prompt_lookup_num_tokens": 4}, "prompt_lookup_num_tokens is of no use to beams"),
+    ({"prompt_lookup_num_tokens": -1}, "prompt_lookup_num_tokens must be a whole number of at least 0"),
     ({"num_beams": 2, "num_return_sequences": 3}, "num_return_sequences=3 is more than num_beams=2"),
     ({"num_return_sequences": 2}, "num_return_sequences=2 is more than num_beams=1"),
     ({"repetition_penalty": 0.0}, "repetition_penalty must be above 0"),

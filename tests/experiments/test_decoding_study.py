@@ -24,10 +24,11 @@ def test_rates_ratios_and_the_limit_are_told():
 
 
 def test_numbers_are_read_as_fast_as_the_faster_peer_read_them():
-    one = case(1, [4.0], [6.0])
+    one = case(1, [4.0], [6.0]) | {"lookup": 4}
     one["results"]["ours"]["seconds"]["read"] = [0.01, 0.03]
-    assert "| 25.0 (25.0 to 25.0) | 16.7 (16.7 to 16.7) | 1.50 (1.50 to 1.50) | 100.0 | 25% |" in cpu_table(
-        HEAD | {"cases": [one]}
+    assert (
+        "| 1 x 100, 4 looked up | 25.0 (25.0 to 25.0) | 16.7 (16.7 to 16.7) | 1.50 (1.50 to 1.50) | 100.0 | 25% |"
+        in cpu_table(HEAD | {"cases": [one]})
     )
 
 
@@ -38,7 +39,7 @@ def test_the_limit_is_the_slower_of_reading_and_multiplying():
 
 
 def test_prompts_are_of_the_size_told():
-    assert [prompts(each).shape for each in CASES] == [(1, 32), (8, 32)]
+    assert [prompts(each).shape for each in CASES] == [(1, 32), (8, 32), (1, 32)]
 
 
 def test_memory_is_told_by_length():
