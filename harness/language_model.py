@@ -7,6 +7,7 @@ text stands for an empty one, and text goes on up to the first of the strings at
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,11 @@ class LanguageModel(TemplateLM):
         graph, self._parameters = nnx.split(loaded.model)
         self._score = jax.jit(lambda parameters, *row: _scores(nnx.merge(graph, parameters), *row))
         self._decoders: dict[Settings, Decoder] = {}
+
+    @cached_property
+    def _writer(self) -> nnx.Module:
+        """Laid out once for all settings."""
+        return self.model.for_steps()
 
     @property
     def eot_token_id(self) -> int:
@@ -120,7 +126,7 @@ class LanguageModel(TemplateLM):
             ids[number, width - len(prompt) :] = prompt
         real = (np.arange(width)[None] >= width - np.asarray([len(p) for p in prompts])[:, None]).astype(np.int32)
         if settings not in self._decoders:
-            self._decoders[settings] = Decoder(self.model, settings)
+            self._decoders[settings] = Decoder(self._writer, settings)
         decoder = self._decoders[settings]
         key = {"key": jax.random.key(0)} if settings.do_sample else {}
         found = texts(

@@ -14,9 +14,8 @@ Net = TypeVar("Net", bound=nnx.Module)
 class TurnedLinear(nnx.Module):
     """An `nnx.Linear` whose matrix lies turned around and is the first factor: the same map, summed in another order.
 
-    XLA for CPUs then reads the matrix as it lies. The other way around it rearranges it for each product, which costs
-    nothing with many rows: 12 layers of 768 with 8 rows take 22 ms so, and 37 ms as an `nnx.Linear`
-    (`experiments/decoding`).
+    XLA for CPUs then reads the matrix as it lies; the other way around it rearranges it for each product, which costs
+    nothing with many rows. With 8 the maps of GPT-2's 12 layers took 24 ms so, and 38 as `nnx.Linear`s, on two cores.
     """
 
     def __init__(self, linear: nnx.Linear):

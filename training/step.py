@@ -148,17 +148,15 @@ def make_evaluate(task: Task, skeleton: Skeleton, *, mesh: Mesh) -> Callable[[An
 def make_answer(task: Task, skeleton: Skeleton, *, mesh: Mesh) -> Callable[[Any], Callable[[Device], Any]]:
     """`answer(params)(batch) -> answers`, without dropout; the first call lays out weights of a model that writes."""
 
-    def model_of(params: Any) -> nnx.Module:
-        model = skeleton.join(params)
-        return model.for_steps() if hasattr(model, "for_steps") else model
-
-    graph = nnx.graphdef(nnx.eval_shape(model_of, skeleton.shapes))
-
-    @partial(jax.jit, out_shardings=replicated(mesh))
-    def answer(state, batch):
+    @partial(jax.jit, static_argnums=0, out_shardings=replicated(mesh))
+    def answer(graph, state, batch):
         return task.answers(nnx.merge(graph, state), _flat(batch))
 
-    return lambda params: partial(answer, nnx.state(model_of(params)))
+    def of(params):
+        model = skeleton.join(params)
+        return partial(answer, *nnx.split(model.for_steps() if hasattr(model, "for_steps") else model))
+
+    return of
 
 
 def _flat(batch: Device) -> Device:
