@@ -11,6 +11,7 @@ from experiments.machine import cores
 from experiments.speed import worker as speed_worker
 
 SQUARE = 2048
+READS = 8  # one after the other, since a text reads the weights again and again: caches of hundreds of MiB hold some
 
 
 class Ours:
@@ -72,11 +73,16 @@ def start(given: dict[str, Any]) -> Callable[[str], dict[str, Any]]:
         """The tokens to "check"; seconds to "write", "read" or "product"."""
         if question == "check":
             return {"tokens": peer.write().tolist()}
-        began = time.perf_counter()
-        getattr(peer, question)()
-        return {"seconds": time.perf_counter() - began}
+        times = READS if question == "read" else 1
+        return {"seconds": min(_seconds(getattr(peer, question)) for _ in range(times))}
 
     return answer
+
+
+def _seconds(act: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
 
 
 if __name__ == "__main__":
