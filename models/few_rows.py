@@ -9,6 +9,7 @@ from jax import Array
 from jaxtyping import Float
 
 Net = TypeVar("Net", bound=nnx.Module)
+MANY = 128  # rows, of a prompt that is read: turning the answer back takes longer than rearranging the matrix
 
 
 class TurnedLinear(nnx.Module):
@@ -29,8 +30,10 @@ class TurnedLinear(nnx.Module):
 
     def __call__(self, x: Float[Array, "*N D"]) -> Float[Array, "*N F"]:
         matrix = self.turned[...]
-        columns = matrix @ x.reshape(-1, x.shape[-1]).astype(matrix.dtype).T
-        y = jax.lax.optimization_barrier(columns).T  # without it XLA makes one product, x @ matrix.T, again
+        rows = x.reshape(-1, x.shape[-1]).astype(matrix.dtype)
+        # The barrier keeps XLA from making the first product into the second.
+        few = rows.shape[0] < MANY
+        y = jax.lax.optimization_barrier(matrix @ rows.T).T if few else rows @ matrix.T
         y = y if self.bias is None else y + self.bias[...].astype(y.dtype)[None]
         return y.reshape(*x.shape[:-1], -1)
 

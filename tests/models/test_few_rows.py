@@ -38,13 +38,15 @@ def logits(model, tokens):
     return jnp.concatenate([first, model.step(tokens[:, 7:], cache)[0]], 1)
 
 
+@pytest.mark.parametrize("many", [few_rows.MANY, 10], ids=["few-rows", "a-prompt-of-many"])
 @pytest.mark.parametrize("make", [causal, generator])
 @pytest.mark.parametrize(
     ("changes", "most"),
     [({}, 1e-5), ({"scan": True}, 1e-5), ({"biases": False}, 1e-5), ({"dtype": "bfloat16"}, 0.05)],
     ids=["written-out", "scanned", "no-biases", "bfloat16"],
 )
-def test_a_net_laid_out_writes_as_it_did(make, changes, most):
+def test_a_net_laid_out_writes_as_it_did(make, changes, most, many, monkeypatch):
+    monkeypatch.setattr(few_rows, "MANY", many)
     model, tokens = make(**changes), token_ids(2, 8)
     before = jax.tree.map(jnp.copy, nnx.state(model))
     other = model.for_steps()
