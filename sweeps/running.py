@@ -6,9 +6,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -84,17 +84,17 @@ class Runner:
     def _one(self, point: Point, command: Command, share: Share, watch: Watch | None) -> str:
         start = time.monotonic()
         with self._output(point) as out:
-            process = subprocess.Popen(
-                [sys.executable, str(self.program), *command, *self.more],
-                stdout=out, stderr=subprocess.STDOUT, env=os.environ | share.environment, start_new_session=True,
-            )  # fmt: skip
-            if share.cores:
-                os.sched_setaffinity(process.pid, share.cores)  # before it has made any thread of its own
+            with _on_cores(share.cores):
+                process = subprocess.Popen(
+                    [sys.executable, str(self.program), *command, *self.more],
+                    stdout=out, stderr=subprocess.STDOUT, env=os.environ | share.environment, start_new_session=True,
+                )  # fmt: skip
             given_up = self._wait(process, watch)
         if process.returncode in TOLD_TO_END:  # what had ended by itself has a result like any other
-            if given_up:
-                self.state.prune(point)
-            return PRUNED if given_up else STOPPED
+            if not given_up:
+                return STOPPED
+            self.state.prune(point)
+            return PRUNED
         if self.leads:
             self.state.add(point, Ended(command, process.returncode, round(time.monotonic() - start, 1)))
         return FAILED if process.returncode else DONE
@@ -120,3 +120,17 @@ class Runner:
                     process.send_signal(signal.SIGTERM)
                     process.wait()
                     return given_up
+
+
+@contextmanager
+def _on_cores(cores: Sequence[int]) -> Iterator[None]:
+    """This thread on these alone, if any: what it starts is there from its first instruction on."""
+    if not cores:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -166,9 +166,11 @@ def test_a_run_keeps_to_its_cores_and_sees_its_devices(tmp_path):
     made = sweep(tmp_path, rates=(0.3,), seeds=(0,), splits=("validation",))
     seen = tmp_path / "seen.py"
     seen.write_text("import os\nprint(sorted(os.sched_getaffinity(0)), os.environ['CUDA_VISIBLE_DEVICES'])\n")
-    core = min(os.sched_getaffinity(0))
+    ours = os.sched_getaffinity(0)
+    core = min(ours)
     each = Runner(State(made.root), program=seen, tell=lambda line: None)
     each.run(made.points()[0], Share((core,), {"CUDA_VISIBLE_DEVICES": "3"}))
+    assert os.sched_getaffinity(0) == ours
     assert each.state.last_words(made.points()[0]) == f"[{core}] 3"
 
 
