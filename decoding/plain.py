@@ -39,7 +39,7 @@ def begin(model: Writer, prompt: Prompt, settings: Settings, keys: Key[Array, "B
     logits, cache = model.step(prompt.tokens, prompt.cache, attention_mask=prompt.attention_mask, last=True)
     settings.check_vocabulary(logits.shape[-1])
     text, logits = prompt.text(settings), logits[:, -1]
-    read = prompt.read if settings.prompt_lookup_num_tokens else None
+    read = prompt.read
     if (copies := settings.num_return_sequences) > 1:
         cache, logits = cache.widened(copies), jnp.repeat(logits, copies, 0)
         text = Text(*(jnp.repeat(each, copies, 0) for each in text[:2]), text.at)

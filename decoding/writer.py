@@ -63,7 +63,7 @@ class Text(NamedTuple):
 class Prompt(NamedTuple):
     """What the model goes on with, and its cache with room for that, what it will write and what is proposed to it.
 
-    `read`: what an encoder-decoder read.
+    `read`: what an encoder-decoder read, if tokens are to be looked up in it.
     """
 
     tokens: Int[Array, "B P"]
@@ -92,4 +92,4 @@ def prompted(
         return Prompt(input_ids, model.start(input_ids.shape[0], input_ids.shape[1] + room), attention_mask)
     cache = model.start(input_ids, capacity=1 + room, attention_mask=attention_mask, **inputs)
     start = jnp.full((input_ids.shape[0], 1), settings.decoder_start_token_id, jnp.int32)
-    return Prompt(start, cache, read=input_ids)
+    return Prompt(start, cache, read=input_ids if settings.prompt_lookup_num_tokens else None)

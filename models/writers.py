@@ -50,9 +50,9 @@ class Writer(nnx.Module):
         x, (factor, table, bias) = self.writing(input_ids, rngs=rngs, **inputs).last_hidden_state, self.last_map()
         return LogitFactors(x * jnp.asarray(factor, x.dtype), table, bias)
 
-    @abstractmethod
     def for_steps(self) -> "Writer":
         """The same model laid out for many steps of a few rows (`few_rows.laid_out`); nothing to train."""
+        return laid_out(self)
 
     def step(
         self,
@@ -94,9 +94,6 @@ class CausalLM(Writer):
     def last_map(self) -> tuple[float, Float[Array, "V D"], Float[Array, "V"]]:
         table = self.encoder.embeddings.word.embedding[...]
         return 1.0, table, jnp.zeros(table.shape[0], jnp.float32)
-
-    def for_steps(self) -> "CausalLM":
-        return laid_out(self)
 
     def start(self, batch: int, capacity: int) -> Cache:
         """As `Transformer.empty_cache`, or the Longformer's.
@@ -150,7 +147,7 @@ class Generator(Writer):
         return GeneratorOutput(self.logits(found.last_hidden_state), *found)
 
     def for_steps(self) -> "Generator":
-        turned = laid_out(self)
+        turned = super().for_steps()
         turned.net.encoder = self.net.encoder  # which reads whole texts
         return turned
 

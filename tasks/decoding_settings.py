@@ -9,8 +9,14 @@ from tasks.texts import vocab_rows
 
 EARLY = {"no": False, "yes": True, "never": "never"}
 SAMPLING = ("temperature", "top_k", "top_p", "min_p")
-RULES = ("repetition_penalty", "no_repeat_ngram_size")
-SHARED = ("min_new_tokens", "num_beams", "num_return_sequences", "prompt_lookup_num_tokens", *RULES)
+SHARED = (
+    "min_new_tokens",
+    "num_beams",
+    "num_return_sequences",
+    "repetition_penalty",
+    "no_repeat_ngram_size",
+    "prompt_lookup_num_tokens",
+)
 
 
 def decoding_settings(

@@ -120,10 +120,10 @@ def test_what_was_read_is_looked_through_too():
 
 
 def test_padding_before_a_prompt_proposes_nothing():
-    tokens = jnp.asarray([[5, 6, 7, 5, 6, 8, 5, 6, 0, 0]])
-    real = jnp.arange(10)[None] >= 3
-    found = proposed(Text(tokens, real & (jnp.arange(10)[None] < 8), jnp.asarray(8)), None, 2)
-    assert found.tolist() == [[8, 5]]
+    tokens, places = jnp.asarray([[5, 6, 7, 6, 8, 5, 6, 0, 0]]), jnp.arange(9)[None]
+    for first, wanted in ((0, [7, 6]), (3, [8, 5])):
+        real = (places >= first) & (places < 7)
+        assert proposed(Text(tokens, real, jnp.asarray(7)), None, 2).tolist() == [wanted]
 
 
 def test_a_stream_is_the_whole_text_whatever_its_pieces():
@@ -143,5 +143,5 @@ def test_what_cannot_take_tokens_back_is_told():
 
 
 def test_proposals_need_places():
-    with pytest.raises(InputError, match="64"):
+    with pytest.raises(InputError, match="a text to write of 65 tokens is longer than the 64 places"):
         Decoder(causal(), Settings(max_new_tokens=58, prompt_lookup_num_tokens=3))(np.full((1, 4), 11))
