@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
-import jax
 from flax import nnx
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from models.config import TransformerConfig
+from models.key_values import KeyValues
 from models.layers import dense
 from ops.attention import attention_weights, dot_product_attention
 from ops.full_attention import full_attention
@@ -27,21 +27,6 @@ class FullView(NamedTuple):
     places: Int[Array, "B S"] | None = None
     bias: Float[Array, "1 H T S"] | None = None
     slot: Int[Array, ""] | None = None
-
-
-class KeyValues(NamedTuple):
-    """The keys and values of C tokens, for those that come after them.
-
-    Heads stand before tokens, so that no step turns them all around for its products: with eight rows of GPT-2's sizes
-    and 160 tokens that took 31 of a step's 106 ms of processor time, and takes 6 so.
-    """
-
-    k: Float[Array, "*L B H C K"]
-    v: Float[Array, "*L B H C K"]
-
-    def in_turn(self) -> tuple[Float[Array, "B C H K"], Float[Array, "B C H K"]]:
-        """As attention takes them."""
-        return self.k.swapaxes(1, 2), self.v.swapaxes(1, 2)
 
 
 class Projections(nnx.Module):
@@ -87,15 +72,16 @@ class SelfAttention(Projections):
         """With a cache `x` are the next tokens: the cache takes them in, and they see what it holds."""
         q, k, v = self.projected(x, view.places)
         if cache is not None:
-            cache = _taken_in(cache, k, v, view.slot)
-            k, v = cache.in_turn()
+            cache = cache.with_next(k, v, view.slot)
+            seen = cache.seen_by(q, mask=view.mask, bias=view.bias, scale=self.scale)
+            return self.output(join_heads(seen)), cache
         how = {"dropout_rate": self.rate, "dropout_key": key}
         if view.groups is not None:
             seen = full_attention(q, k, v, groups=view.groups, causal=self.causal, **how)
         else:
             how |= {"mask": view.mask, "bias": view.bias, "scale": self.scale}
             seen = dot_product_attention(q, k, v, **how)
-        return self.output(join_heads(seen)), cache
+        return self.output(join_heads(seen)), None
 
     def weights(self, x: Float[Array, "B S D"], view: FullView) -> Float[Array, "B H S S"]:
         """The probabilities, without dropout; zeros where a token sees nothing."""
@@ -106,11 +92,6 @@ class SelfAttention(Projections):
         return attention_weights(q, k, mask=mask, bias=view.bias, scale=self.scale)
 
 
-def _taken_in(cache: KeyValues, k: Array, v: Array, slot: Int[Array, ""]) -> KeyValues:
-    pairs = ((cache.k, k.swapaxes(1, 2)), (cache.v, v.swapaxes(1, 2)))
-    return KeyValues(*(jax.lax.dynamic_update_slice_in_dim(old, new.astype(old.dtype), slot, 2) for old, new in pairs))
-
-
 class CrossAttention(Projections):
     """A written text's queries over the keys and values of the one that was read.
 
@@ -118,23 +99,24 @@ class CrossAttention(Projections):
     """
 
     def remembered(self, memory: Float[Array, "B S D"]) -> KeyValues:
-        return KeyValues(*(split_heads(each(memory), self.heads).swapaxes(1, 2) for each in (self.key, self.value)))
+        return KeyValues.of(*(split_heads(each(memory), self.heads) for each in (self.key, self.value)))
 
     def __call__(
         self, x: Float[Array, "B T D"], read: KeyValues, mask: Bool[Array, "#R 1 S"] | None, key: Array | None = None
     ) -> Float[Array, "B T D"]:
         """Rows next to each other may share one that was read, as beams do: then R is a part of B."""
         shared = x.shape
-        x = x.reshape(read.k.shape[0], -1, shared[-1])  # [R B/R*T D]
-        q = split_heads(self.query(x), self.heads)
+        texts = read.k.shape[0] // (self.heads if read.joined else 1)
+        q = split_heads(self.query(x.reshape(texts, -1, shared[-1])), self.heads)  # [R B/R*T H K]
         how = {"mask": mask, "scale": self.scale, "dropout_rate": self.rate, "dropout_key": key}
-        return self.output(join_heads(dot_product_attention(q, *read.in_turn(), **how))).reshape(shared)
+        return self.output(join_heads(read.seen_by(q, **how))).reshape(shared)
 
     def weights(
         self, x: Float[Array, "B T D"], read: KeyValues, mask: Bool[Array, "#B 1 S"] | None
     ) -> Float[Array, "B H T S"]:
         """As `SelfAttention.weights`."""
-        return attention_weights(split_heads(self.query(x), self.heads), read.in_turn()[0], mask=mask, scale=self.scale)
+        q = split_heads(self.query(x), self.heads)
+        return attention_weights(q, read.k.swapaxes(1, 2), mask=mask, scale=self.scale)
 
 
 def split_heads(x: Float[Array, "*N D"], heads: int) -> Float[Array, "*N H K"]:

@@ -9,7 +9,8 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from errors import InputError
-from models.attention import FullView, KeyValues
+from models.attention import FullView
+from models.key_values import KeyValues
 
 
 class DecoderCache(NamedTuple):
@@ -45,10 +46,17 @@ class Cache(NamedTuple):
     def _each_row(self, change: Callable[[Array, int], Array]) -> "Cache":
         axis = 1 if isinstance(self.layers, dict) else 0  # stacks have an axis of layers in front
 
+        def changed(x: Array) -> Array:
+            if x.ndim <= axis:
+                return x  # a count is of all rows
+            before, after = x.shape[:axis], x.shape[axis + 1 :]
+            apart = x.reshape(*before, self.counted.shape[0], -1, *after)  # rows, and heads if these are joined to them
+            return change(apart, axis).reshape(*before, -1, *after)
+
         def of_layer(layer: Any) -> Any:
             if isinstance(layer, DecoderCache):
                 return layer._replace(own=of_layer(layer.own))
-            return jax.tree.map(lambda x: change(x, axis) if x.ndim > axis else x, layer)  # a count is of all rows
+            return jax.tree.map(changed, layer)
 
         layers = jax.tree.map(of_layer, self.layers, is_leaf=lambda layer: isinstance(layer, DecoderCache))
         seen = None if self.seen is None else change(self.seen, 0)

@@ -2,17 +2,17 @@
 
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from models.attention import CrossAttention, FullView, KeyValues, SelfAttention
+from models.attention import CrossAttention, FullView, SelfAttention
 from models.block import Block
 from models.cache import DecoderCache
 from models.config import TransformerConfig
 from models.depth import Ran, fresh_caches, in_order, make_layers, run_layers
 from models.embeddings import Places
+from models.key_values import KeyValues
 from models.layers import norm, split_key
 from models.outputs import NOTHING, Attentions, Hidden, Request
 from models.relative import RelativePositions
@@ -113,9 +113,9 @@ class Decoder(nnx.Module):
 
     def empty_caches(self, memory: Float[Array, "B S D"], capacity: int) -> Any:
         """For `capacity` tokens after `memory`, whose keys and values are made once and for all."""
-        cfg, batch = self.cfg, memory.shape[0]
-        room = jnp.zeros((batch, cfg.heads, capacity, cfg.head_width), cfg.compute_dtype)
-        layers = iter(in_order(self.layers, cfg))
-        return fresh_caches(
-            self.layers, lambda: DecoderCache(KeyValues(room, room), next(layers).cross.remembered(memory)), cfg=cfg
-        )
+        room, layers = KeyValues.empty(memory.shape[0], capacity, self.cfg), iter(in_order(self.layers, self.cfg))
+
+        def of_next() -> DecoderCache:
+            return DecoderCache(room, next(layers).cross.remembered(memory).for_steps())
+
+        return fresh_caches(self.layers, of_next, cfg=self.cfg)

@@ -6,10 +6,11 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from errors import InputError
-from models.attention import FullView, KeyValues, SelfAttention
+from models.attention import FullView, SelfAttention
 from models.cache import Cache, empty_cache, kept_within, next_places, next_view
 from models.config import TransformerConfig
 from models.depth import fresh_caches, run_layers
+from models.key_values import KeyValues
 from models.relative import RelativePositions, relative_bias
 from models.stack import Encoder, visible_groups
 from ops.masks import causal_mask, padding_mask, segment_mask
@@ -56,8 +57,7 @@ class Transformer(Encoder):
         if not cfg.causal:
             raise InputError("only a causal net is decoded step by step: set causal")
         cfg.check_length(capacity, what="a text to write")
-        room = jnp.zeros((batch, cfg.heads, capacity, cfg.head_width), cfg.compute_dtype)
-        layers = fresh_caches(self.layers, lambda: KeyValues(room, room), cfg=cfg)
+        layers = fresh_caches(self.layers, lambda: KeyValues.empty(batch, capacity, cfg), cfg=cfg)
         return empty_cache(batch, layers, capacity=capacity)
 
     def step(

@@ -46,8 +46,39 @@ def attention_weights(
 ) -> Float[Array, "B H T S"]:
     """The probabilities by which `dot_product_attention` sums the values; in float32, float64 for float64 inputs."""
     exact = jnp.promote_types(q.dtype, jnp.float32)
-    q = q * jnp.asarray(q.shape[-1] ** -0.5 if scale is None else scale, q.dtype)
-    scores = jnp.einsum("bthk,bshk->bhts", q, k, preferred_element_type=exact)
+    scores = jnp.einsum("bthk,bshk->bhts", _scaled(q, scale), k, preferred_element_type=exact)
+    return _biased_softmax(scores, mask, bias)
+
+
+def attention_by_heads(
+    q: Float[Array, "B T H K"],
+    k: Float[Array, "N S K"],
+    v: Float[Array, "N S K"],
+    *,
+    mask: Bool[Array, "#B #T S"] | None = None,
+    bias: Float[Array, "1 H T S"] | None = None,
+    scale: float | None = None,
+) -> Float[Array, "B T H K"]:
+    """`dot_product_attention` to keys and values of N = B * H heads, which lie as the products take them.
+
+    For a few queries and many keys: the scores are turned around, and the keys are not.
+    """
+    B, T, H, _ = q.shape
+    exact = jnp.promote_types(q.dtype, jnp.float32)
+    rows = _scaled(q, scale).swapaxes(1, 2).reshape(B * H, T, -1)
+    scores = jnp.einsum("nsk,ntk->nst", k, rows, preferred_element_type=exact).swapaxes(1, 2)  # [N T S]
+    weights = _biased_softmax(scores.reshape(B, H, T, -1), mask, bias).reshape(B * H, T, -1).astype(v.dtype)
+    seen = jnp.einsum("nts,nsk->ntk", weights, v, preferred_element_type=exact).astype(v.dtype)
+    return seen.reshape(B, H, T, -1).swapaxes(1, 2)
+
+
+def _scaled(q: Float[Array, "B T H K"], scale: float | None) -> Float[Array, "B T H K"]:
+    return q * jnp.asarray(q.shape[-1] ** -0.5 if scale is None else scale, q.dtype)
+
+
+def _biased_softmax(
+    scores: Float[Array, "B H T S"], mask: Bool[Array, "..."] | None, bias: Float[Array, "1 H T S"] | None
+) -> Float[Array, "B H T S"]:
     if bias is not None:
         scores = scores + bias
     if mask is not None and mask.ndim == 3:

@@ -10,6 +10,7 @@ from flax import nnx
 from nets import QUICK, SIZES, config, drawn, jitted, small, token_ids
 
 from errors import InputError
+from models import key_values
 from models.alternating import Alternating
 from models.config import AlternatingConfig, EncoderDecoderConfig, LongformerConfig, TransformerConfig
 from models.encoder_decoder import EncoderDecoder
@@ -67,6 +68,31 @@ def test_an_encoder_decoder_writes_step_by_step_as_at_once(read, scan):
     assert error(got, want) < 1e-5  # seen 1e-6
     other = model(ids.at[1, 8].set(0), attention_mask=real, decoder_input_ids=tokens).logits
     assert error(other, want) < 1e-6  # padding that was read says nothing
+
+
+@pytest.mark.parametrize("scan", [False, True])
+@pytest.mark.parametrize("make", [causal, generator])
+def test_other_machines_than_processors_keep_rows_and_heads_apart(make, scan, monkeypatch):
+    """And write the same; also after rows were copied and put in another order, as beams are."""
+    model, tokens, places = make(scan=scan), token_ids(2, 6), jnp.asarray([[1, 1], [0, 1]])
+    start = model.start if make is causal else lambda _, capacity: model.start(token_ids(2, 7), capacity=capacity)
+
+    def written():
+        first, cache = model.step(tokens[:, :4], start(2, 6))
+        cache = cache.widened(2)
+        second, cache = model.step(jnp.repeat(tokens[:, 4:5], 2, 0).at[1::2].add(1), cache)
+        third, cache = model.step(jnp.repeat(tokens[:, 5:], 2, 0), cache.rearranged(places))
+        kept = next(iter(cache.layers.values())) if isinstance(cache.layers, dict) else cache.layers[0]
+        return jnp.concatenate([jnp.repeat(first[:, -1:], 2, 0), second, third], 1), getattr(kept, "own", kept).k.shape
+
+    joined, shape = written()
+    monkeypatch.setattr(key_values.jax, "default_backend", lambda: "tpu")
+    apart, parts = written()
+    print(f"{shape} {parts} {error(joined, apart):.1e}")
+    assert len(parts) == len(shape) + 1
+    assert error(joined, apart) < 1e-5  # seen 1e-6
+    assert error(joined[0, 2], joined[1, 2]) < 1e-6  # both are after row 1 of the two
+    assert error(joined[2, 2], joined[3, 2]) > 0.01
 
 
 def test_padding_before_a_prompt_changes_nothing():
