@@ -68,6 +68,7 @@ class Embeddings(Places):
 
     def __init__(self, cfg: TransformerConfig, *, rngs: nnx.Rngs):
         self.word = nnx.Embed(cfg.vocab_size, cfg.table_width, embedding_init=INIT, rngs=rngs)
+        self.times = rows_times_matrix
         super().__init__(cfg, rngs=rngs)
 
     def __call__(
@@ -82,7 +83,7 @@ class Embeddings(Places):
     def attend(self, x: Float[Array, "*N E"]) -> Float[Array, "*N V"]:
         """Each vector's product with every word's, summed in float32: the logits of a net that ties its two ends."""
         table = self.word.embedding[...].astype(self.cfg.compute_dtype)
-        return rows_times_matrix(x.astype(table.dtype), table.T, preferred_element_type=jnp.float32)
+        return self.times(x.astype(table.dtype), table.T, preferred_element_type=jnp.float32)
 
 
 def place_ids(

@@ -148,7 +148,9 @@ class Generator(Writer):
 
     def for_steps(self) -> "Generator":
         turned = super().for_steps()
-        turned.net.encoder = self.net.encoder  # which reads whole texts
+        embeddings = turned.net.encoder.embeddings
+        turned.net.encoder = nnx.clone(self.net.encoder)  # which reads whole texts; its table gives the logits
+        turned.net.encoder.embeddings = embeddings
         return turned
 
     def start(self, input_ids: Int[Array, "B S"], *, capacity: int, **inputs: Array | None) -> Cache:

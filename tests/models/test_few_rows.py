@@ -22,10 +22,14 @@ def causal(**changes):
     return drawn(lambda: CausalLM(Transformer(cfg, rngs=nnx.Rngs(0)), rngs=nnx.Rngs(0)))
 
 
-def generator(**changes):
+def generator(tied=False, **changes):
     read = TransformerConfig(**SIZES | {"depth": 2} | changes)
     halves = EncoderDecoderConfig(encoder=read, decoder=dataclasses.replace(read, causal=True))
-    return drawn(lambda: Generator(EncoderDecoder(halves, rngs=nnx.Rngs(0)), tied=False, rngs=nnx.Rngs(0)))
+    return drawn(lambda: Generator(EncoderDecoder(halves, rngs=nnx.Rngs(0)), tied=tied, rngs=nnx.Rngs(0)))
+
+
+def tied(**changes):
+    return generator(tied=True, **changes)
 
 
 def turned(net):
@@ -33,13 +37,14 @@ def turned(net):
 
 
 def logits(model, tokens):
-    cache = model.start(token_ids(2, 5), capacity=9) if isinstance(model, Generator) else model.start(2, 9)
+    rows = tokens.shape[0]
+    cache = model.start(token_ids(rows, 5), capacity=9) if isinstance(model, Generator) else model.start(rows, 9)
     first, cache = model.step(tokens[:, :7], cache)
     return jnp.concatenate([first, model.step(tokens[:, 7:], cache)[0]], 1)
 
 
 @pytest.mark.parametrize("many", [few_rows.MANY, 10], ids=["few-rows", "a-prompt-of-many"])
-@pytest.mark.parametrize("make", [causal, generator])
+@pytest.mark.parametrize("make", [causal, generator, tied])
 @pytest.mark.parametrize(
     ("changes", "most"),
     [({}, 1e-5), ({"scan": True}, 1e-5), ({"biases": False}, 1e-5), ({"dtype": "bfloat16"}, 0.05)],
@@ -47,14 +52,16 @@ def logits(model, tokens):
 )
 def test_a_net_laid_out_writes_as_it_did(make, changes, most, many, monkeypatch):
     monkeypatch.setattr(few_rows, "MANY", many)
-    model, tokens = make(**changes), token_ids(2, 8)
+    model = make(**changes)
     before = jax.tree.map(jnp.copy, nnx.state(model))
     other = model.for_steps()
-    want, got = logits(model, tokens), logits(other, tokens)
-    error = float(jnp.abs(got - want).max() / want.std())
-    print(f"{make.__name__} {changes}: {error:.1e}")
-    assert got.dtype == want.dtype
-    assert error < most  # seen 1e-6, and 0.02 in bfloat16
+    for rows in (2, 1):
+        tokens = token_ids(rows, 8)
+        want, got = logits(model, tokens), logits(other, tokens)
+        error = float(jnp.abs(got - want).max() / want.std())
+        print(f"{make.__name__} {changes} {rows}: {error:.1e}")
+        assert got.dtype == want.dtype
+        assert error < most  # seen 1e-6, and 0.02 in bfloat16
     jax.tree.map(np.testing.assert_array_equal, before, nnx.state(model))
     for each, same in zip(model.last_map(), other.last_map(), strict=True):
         np.testing.assert_allclose(each, same, rtol=0, atol=0.01 if "dtype" in changes else 0)
