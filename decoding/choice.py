@@ -13,9 +13,19 @@ def chosen(
 ) -> Int[Array, "B"]:
     """`keys`: one for each row; with the number of new tokens it gives the draw, whatever other rows there are."""
     if not settings.do_sample:
-        return logits.argmax(-1).astype(jnp.int32)
+        return likeliest(logits)
     draw = jax.vmap(lambda key, row: jax.random.categorical(jax.random.fold_in(key, new), row))
     return draw(keys, cut(logits, settings)).astype(jnp.int32)
+
+
+def likeliest(logits: Float[Array, "B V"]) -> Int[Array, "B"]:
+    """The first of the largest logits, as `argmax` finds it, or 0 in a row with NaN.
+
+    In two sums over the row that XLA for CPUs does many numbers at a time, where it goes through `argmax` one by one.
+    """
+    top = logits.max(-1, keepdims=True)
+    places = jnp.arange(logits.shape[-1], dtype=jnp.int32)[None]
+    return jnp.where(logits < top, logits.shape[-1], places).min(-1)
 
 
 def row_keys(key: Array, row_ids: Int[Array, "B"], copies: int) -> Key[Array, "B*{copies}"]:

@@ -8,7 +8,7 @@ from scipy import stats
 from table import QUICK, Table
 
 from decoding import Settings, generate
-from decoding.choice import cut
+from decoding.choice import cut, likeliest
 from errors import InputError
 
 ROWS = 6_000
@@ -70,6 +70,14 @@ def test_cut_keeps_the_likeliest_whatever_the_settings():
     for choice in ({"top_k": 1}, {"top_p": 1e-9}, {"min_p": 1.0}):
         kept = np.isfinite(cut(logits, Settings(max_new_tokens=1, do_sample=True, **choice)))
         assert kept.tolist() == [[False, True, True, False], [True] * 4]  # ties stay
+
+
+def test_the_likeliest_is_the_first_of_the_largest():
+    logits = np.random.default_rng(0).integers(-3, 4, (50, 40)).astype(np.float32)
+    logits[0], logits[1, 7], logits[2, :] = -np.inf, np.inf, np.nan
+    np.testing.assert_array_equal(likeliest(jnp.asarray(logits)), logits.argmax(-1))
+    logits[3, 5] = np.nan
+    assert 0 <= int(likeliest(jnp.asarray(logits))[3]) < 40
 
 
 def test_a_text_depends_on_its_row_and_on_no_other():
