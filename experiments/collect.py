@@ -21,6 +21,7 @@ from typing import Any
 from errors import InputError
 from experiments.record import STUDIES, Baseline, Device, Published, Record, write_record
 from tabulated import mean_and_deviation
+from training.run_directory import completed
 
 # Keys that may differ between the seeds of one record, or say nothing of the numbers; a prefix stands for its group.
 FREE = (
@@ -205,8 +206,9 @@ def _refuse_difference(first: _Run, other: _Run) -> None:
         raise InputError(
             f"{first.directory} and {other.directory} have the same seed {first.seed}; give one for each seed"
         )
-    keys = sorted(first.decisive.keys() | other.decisive.keys())
-    differ = [key for key in keys if first.decisive.get(key) != other.decisive.get(key)]
+    asked, since = [run.decisive for run in (first, other)], _flat(completed({}))  # a key newer than a run is as it was
+    keys = sorted(asked[0].keys() | asked[1].keys())
+    differ = [key for key in keys if len({json.dumps(each.get(key, since.get(key))) for each in asked}) > 1]
     differ += [key for key in ("versions", "device") if getattr(first, key) != getattr(other, key)]
     if differ:
         raise InputError(

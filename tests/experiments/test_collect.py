@@ -57,6 +57,14 @@ def test_runs_that_differ_in_more_than_the_seed_are_refused(runs):
         collect(runs, **ASKED)
 
 
+def test_a_key_that_is_newer_than_a_run_was_at_its_default(runs):
+    change(runs[0] / "config.json", decoding={"num_beams": 1})
+    assert collect(runs, **ASKED).seeds == (0, 1)
+    change(runs[0] / "config.json", decoding={"num_beams": 4})
+    with pytest.raises(InputError, match=r"differ in decoding\.num_beams; one record holds"):
+        collect(runs, **ASKED)
+
+
 def test_each_seed_may_start_from_the_run_of_its_own_seed(runs):
     one_start = collect(runs, **ASKED).config_sha256
     for seed, directory in zip((1, 0), runs, strict=True):
