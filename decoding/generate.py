@@ -1,5 +1,6 @@
 """Texts for a batch of prompts: a function to be traced, and an object that compiles it once."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ from jaxtyping import Int
 
 from decoding.beams import search
 from decoding.choice import row_keys
+from decoding.compiled import compiler_options
 from decoding.plain import State, advance, begin
 from decoding.settings import Settings
 from decoding.writer import Writer, Written, prompted
@@ -81,7 +83,8 @@ class Decoder:
         def more(parameters: Any, state: State, until: Array) -> State:
             return advance(nnx.merge(graph, parameters), state, settings, until)
 
-        self._whole, self._first, self._more = jax.jit(whole), jax.jit(first), jax.jit(more, donate_argnums=1)
+        compiled = partial(jax.jit, compiler_options=compiler_options())
+        self._whole, self._first, self._more = compiled(whole), compiled(first), compiled(more, donate_argnums=1)
 
     def __call__(self, input_ids: Int[Array, "B P"], **inputs: Array | None) -> Written:
         """As `generate`, outside `jax.jit`.

@@ -10,6 +10,7 @@ import optax
 from flax import nnx
 from jax.sharding import Mesh
 
+from decoding.compiled import compiler_options
 from skeleton import Skeleton
 from tasks.task import Task
 from training.guard import Watch, judge
@@ -148,7 +149,7 @@ def make_evaluate(task: Task, skeleton: Skeleton, *, mesh: Mesh) -> Callable[[An
 def make_answer(task: Task, skeleton: Skeleton, *, mesh: Mesh) -> Callable[[Any], Callable[[Device], Any]]:
     """`answer(params)(batch) -> answers`, without dropout; the first call lays out weights of a model that writes."""
 
-    @partial(jax.jit, static_argnums=0, out_shardings=replicated(mesh))
+    @partial(jax.jit, static_argnums=0, out_shardings=replicated(mesh), compiler_options=compiler_options())
     def answer(graph, state, batch):
         return task.answers(nnx.merge(graph, state), _flat(batch))
 
