@@ -59,4 +59,17 @@ def memory_table(report: dict[str, Any]) -> str:
     return f"{origin(report)}\n{markdown(MEMORY, rows)}"
 
 
-TABLES: dict[str, Callable[[dict[str, Any]], str]] = {"cpu": cpu_table, "cpu_xeon": cpu_table, "memory": memory_table}
+def after_reading_table(report: dict[str, Any]) -> str:
+    rows = [
+        (str(case["rows"]), f"{case['read']:,}", spread([1e3 * each for each in case["seconds"]], digits=1))
+        for case in report["cases"]
+    ]
+    return f"{origin(report)}\n{markdown(('rows', 'tokens read', 'ms a step: median (least to most)'), rows)}"
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "cpu": cpu_table,
+    "cpu_xeon": cpu_table,
+    "after_reading": after_reading_table,
+    "memory": memory_table,
+}
