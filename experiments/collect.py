@@ -206,9 +206,9 @@ def _refuse_difference(first: _Run, other: _Run) -> None:
         raise InputError(
             f"{first.directory} and {other.directory} have the same seed {first.seed}; give one for each seed"
         )
-    asked, since = [run.decisive for run in (first, other)], _flat(completed({}))  # a key newer than a run is as it was
-    keys = sorted(asked[0].keys() | asked[1].keys())
-    differ = [key for key in keys if len({json.dumps(each.get(key, since.get(key))) for each in asked}) > 1]
+    defaults = _flat(completed({}))  # what a run did that is older than a key
+    one, two = (defaults | run.decisive for run in (first, other))
+    differ = [key for key in sorted(one.keys() | two.keys()) if one.get(key) != two.get(key)]
     differ += [key for key in ("versions", "device") if getattr(first, key) != getattr(other, key)]
     if differ:
         raise InputError(

@@ -71,17 +71,15 @@ class SelfAttention(Projections):
     ) -> tuple[Float[Array, "B S D"], KeyValues | None]:
         """With a cache `x` are the next tokens: the cache takes them in, and they see what it holds."""
         q, k, v = self.projected(x, view.places)
+        dropped = {"dropout_rate": self.rate, "dropout_key": key}
         if cache is not None:
             cache = cache.with_next(k, v, view.slot)
             seen = cache.seen_by(q, mask=view.mask, bias=view.bias, scale=self.scale)
-            return self.output(join_heads(seen)), cache
-        how = {"dropout_rate": self.rate, "dropout_key": key}
-        if view.groups is not None:
-            seen = full_attention(q, k, v, groups=view.groups, causal=self.causal, **how)
+        elif view.groups is not None:
+            seen = full_attention(q, k, v, groups=view.groups, causal=self.causal, **dropped)
         else:
-            how |= {"mask": view.mask, "bias": view.bias, "scale": self.scale}
-            seen = dot_product_attention(q, k, v, **how)
-        return self.output(join_heads(seen)), None
+            seen = dot_product_attention(q, k, v, mask=view.mask, bias=view.bias, scale=self.scale, **dropped)
+        return self.output(join_heads(seen)), cache
 
     def weights(self, x: Float[Array, "B S D"], view: FullView) -> Float[Array, "B H S S"]:
         """The probabilities, without dropout; zeros where a token sees nothing."""

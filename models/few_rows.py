@@ -21,7 +21,7 @@ class TurnedLinear(nnx.Module):
     """An `nnx.Linear` whose matrix lies turned around and is the first factor: the same map, summed in another order.
 
     XLA for CPUs then reads the matrix as it lies; the other way around it rearranges it for each product, which costs
-    little with many rows (experiments/decoding has what that gives with 8).
+    little with many rows.
     """
 
     def __init__(self, linear: nnx.Linear):

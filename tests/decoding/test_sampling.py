@@ -77,7 +77,7 @@ def test_the_likeliest_is_the_first_of_the_largest():
     logits[0], logits[1, 7], logits[2, :] = -np.inf, np.inf, np.nan
     np.testing.assert_array_equal(likeliest(jnp.asarray(logits)), logits.argmax(-1))
     logits[3, 5] = np.nan
-    assert 0 <= int(likeliest(jnp.asarray(logits))[3]) < 40
+    assert int(likeliest(jnp.asarray(logits))[3]) == 0
 
 
 def test_a_text_depends_on_its_row_and_on_no_other():
