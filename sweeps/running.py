@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TextIO
 
 from sweeps.devices import Share
 from sweeps.state import DONE, FAILED, PRUNED, RUNNING, STOPPED, Ended, State
@@ -82,12 +82,15 @@ class Runner:
         return end
 
     def _one(self, point: Point, command: Command, share: Share, watch: Watch | None) -> str:
-        start = time.monotonic()
-        with self._output(point) as out:
+        with self._alone(point) as lock, self._output(point) as out:
+            if self.leads and lock is None:
+                return STOPPED
+            start = time.monotonic()
             with _on_cores(share.cores):
                 process = subprocess.Popen(
                     [sys.executable, str(self.program), *command, *self.more],
                     stdout=out, stderr=subprocess.STDOUT, env=os.environ | share.environment, start_new_session=True,
+                    pass_fds=[lock.fileno()] if lock else [],
                 )  # fmt: skip
             given_up = self._wait(process, watch)
         if process.returncode in TOLD_TO_END:  # what had ended by itself has a result like any other
@@ -98,6 +101,24 @@ class Runner:
         if self.leads:
             self.state.add(point, Ended(command, process.returncode, round(time.monotonic() - start, 1)))
         return FAILED if process.returncode else DONE
+
+    @contextmanager
+    def _alone(self, point: Point) -> Iterator[TextIO | None]:
+        """The lock that a command of the point is started with; None if `stop` is set before it is free.
+
+        Where a sweep was killed, what it ran goes on by itself with that lock, and is waited for.
+        """
+        told = False
+        while self.leads and not self.stop.is_set():
+            with self.state.handed_on(point) as lock:
+                if lock:
+                    yield lock
+                    return
+            if not told:
+                self.tell(f"{point.name}: waits for its command that an earlier start of the sweep left running")
+            told = True
+            time.sleep(POLL_SECONDS)
+        yield None
 
     def _output(self, point: Point) -> AbstractContextManager[Any]:
         """The point's log; of the other processes of one run, where this process prints."""

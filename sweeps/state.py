@@ -11,16 +11,18 @@ state file makes its point run again (train.py goes on from the checkpoints).
 import contextlib
 import fcntl
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from errors import InputError
 from sweeps.sweep import Command, Point
 from whole_files import write_json
 
 DONE, PRUNED, FAILED, RUNNING, STOPPED, MISSING = "done", "pruned", "failed", "running", "stopped", "missing"
+TRIES, PAUSE = 10, 0.02  # before a lock is another's, and seconds between: whoever looks at one has it for an instant
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,17 @@ class State:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
-    def held(self, point: Point) -> contextlib.AbstractContextManager[bool]:
+    def held(self, point: Point) -> contextlib.AbstractContextManager[TextIO | None]:
         """Whether the point is ours while the context lasts; not ours if another process runs it."""
         return held(self._place(point, ".lock"))
 
+    def handed_on(self, point: Point) -> contextlib.AbstractContextManager[TextIO | None]:
+        """A lock to open a command of the point with, which has it for as long as it lives, whoever started it."""
+        return held(self._place(point, ".command.lock"))
+
     def is_held(self, point: Point) -> bool:
-        return is_held(self._place(point, ".lock"))
+        """Whether somebody runs the point, or one of its commands has outlived who started it."""
+        return any(is_held(self._place(point, suffix)) for suffix in (".lock", ".command.lock"))
 
     def _place(self, point: Point, suffix: str) -> Path:
         return self.root / "state" / f"{point.name}{suffix}"
@@ -96,23 +103,33 @@ class State:
 
 
 @contextlib.contextmanager
-def held(lock: Path, *, wait: bool = False) -> Iterator[bool]:
-    """Whether the file is ours while the context lasts; where another process has it, `wait` for it."""
+def held(lock: Path, *, wait: bool = False) -> Iterator[TextIO | None]:
+    """The file while it is ours, as long as the context lasts; None if another process has it, unless we `wait`."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with open(lock, "w", encoding="utf-8") as file:
+        yield file if _locked(file, wait=wait) else None
+
+
+def _locked(file: TextIO, *, wait: bool) -> bool:
+    for left in range(1 if wait else TRIES, 0, -1):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            return True
         except BlockingIOError:
-            yield False
-            return
-        yield True
+            time.sleep(PAUSE if left > 1 else 0)
+    return False
 
 
 def is_held(lock: Path) -> bool:
+    """Several may look at the same time; one that takes the lock just then tries again (`TRIES`)."""
     if not lock.exists():
         return False
-    with held(lock) as ours:
-        return not ours
+    with open(lock, encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def scores(point: Point, split: str) -> dict[str, Any]:

@@ -7,34 +7,15 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
+from made_points import PROGRAM, ROOT, runner, starts, sweep
 
 from errors import InputError
-from sweeps import Sweep, grid, plot, table
+from sweeps import plot, table
 from sweeps.devices import Share, divided, shares
 from sweeps.running import Runner
 from sweeps.state import DONE, FAILED, MISSING, PRUNED, RUNNING, STOPPED, State
-from sweeps.sweep import Point
-
-PROGRAM = Path(__file__).with_name("program.py")
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def sweep(tmp_path, rates=(0.1, 0.3, 0.5), seeds=(0, 1), **more) -> Sweep:
-    settings = grid({"optimizer.learning_rate": rates})
-    given = {"recipe": "configs/quickstart.py", "splits": ("validation", "test"), "settings": settings, "seeds": seeds}
-    return Sweep(**given | {"directory": str(tmp_path / "sweep")} | more)
-
-
-def runner(made: Sweep, **more) -> Runner:
-    return Runner(State(made.root), program=PROGRAM, tell=lambda line: None, **more)
-
-
-def starts(point: Point) -> list[int]:
-    """The step from which each training of this point went on."""
-    return [int(line) for line in (point.workdir / "starts.txt").read_text().split()]
 
 
 def test_every_point_runs_all_of_its_commands_once(tmp_path):
@@ -92,26 +73,6 @@ def test_a_stop_saves_what_runs_and_the_same_command_goes_on_from_there(tmp_path
     assert len(starts(first)) == 2
     assert 0 < starts(first)[1] < 4
     assert starts(second) == [0]
-
-
-def test_a_killed_sweep_goes_on(tmp_path):
-    """SIGKILL of the sweep itself: its lock goes with it, and no point is taken for done."""
-    made = sweep(tmp_path, rates=(0.3,), seeds=(0,))
-    code = (
-        "from tests.sweeps.test_running import *\n"
-        f"made = sweep(Path({str(tmp_path)!r}), rates=(0.3,), seeds=(0,))\n"
-        "runner(made).side_by_side(made.points(), [Share()])\n"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"JAX_PLATFORMS": "cpu"})
-    point, state = made.points()[0], State(made.root)
-    while not (point.workdir / "step").exists():
-        assert process.poll() is None
-        time.sleep(0.05)
-    assert state.of(point) == RUNNING
-    process.kill()
-    process.wait()
-    assert state.of(point) == STOPPED
-    assert runner(made).run(point, Share()) == DONE
 
 
 def test_a_point_that_another_process_runs_is_left_to_it(tmp_path):
