@@ -1,5 +1,6 @@
 """How measured numbers are told: a Markdown table, and the mean and deviation over seeds."""
 
+import math
 import statistics
 from collections.abc import Collection, Iterable, Sequence
 
@@ -10,5 +11,7 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def mean_and_deviation(values: Collection[float]) -> tuple[float, float | None]:
-    """Mean and sample standard deviation (n - 1); one value has none."""
+    """Mean and sample standard deviation (n - 1); one value has none, and values that are not finite have NaN."""
+    if not all(map(math.isfinite, values)):
+        return sum(values) / len(values), math.nan if len(values) > 1 else None
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None

@@ -110,7 +110,11 @@ class _Run:
 
     @property
     def value(self) -> float:
-        return self._key(self._result, f"result_{self.split}.json or metrics.jsonl", self.metric)
+        where = f"result_{self.split}.json or metrics.jsonl"
+        value = self._key(self._result, where, self.metric)
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise InputError(f"{self.directory}: {self.metric} of {where} is no score but {value!r}")
+        return value
 
     @property
     def baseline(self) -> Baseline:

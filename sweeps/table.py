@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ def points_of(sweep: Sweep) -> list[Point]:
 
 
 def rows_of(sweep: Sweep) -> list[Row]:
-    """From the best to the worst, and behind them those that have no score yet.
+    """From the best to the worst, behind them those whose score is not finite, then those that have none yet.
 
     Raises:
       InputError: a finished point has no score of that name; those that it has are listed.
@@ -59,7 +60,11 @@ def rows_of(sweep: Sweep) -> list[Row]:
         values = {split: {point.seed: _value(sweep, point, split) for point in done} for split in sweep.splits}
         rows.append(Row(setting, values, Counter(states.values()), points))
     sign = 1 if sweep.goal == "min" else -1
-    return sorted(rows, key=lambda row: (not row.values, sign * row.mean if row.values else 0))
+    return sorted(rows, key=lambda row: (not row.values, *_last_if_not_finite(sign * row.mean if row.values else 0)))
+
+
+def _last_if_not_finite(value: float) -> tuple[bool, float]:
+    return (False, value) if math.isfinite(value) else (True, 0.0)
 
 
 def baseline_of(sweep: Sweep, rows: Iterable[Row], split: str) -> tuple[str, float] | None:
@@ -110,7 +115,7 @@ def write(sweep: Sweep, rows: Sequence[Row]) -> list[Path]:
 
 def _value(sweep: Sweep, point: Point, split: str) -> float:
     found = scores(point, split)
-    if sweep.metric not in found:
+    if not isinstance(found.get(sweep.metric), int | float):
         there = ", ".join(sorted(name for name, value in found.items() if isinstance(value, float)))
         raise InputError(f"{point.workdir}: has no score {sweep.metric!r} of {split}; it has {there or 'none'}")
     return found[sweep.metric]

@@ -105,6 +105,14 @@ def test_what_is_missing_is_named(runs, tmp_path):
         collect(runs, **ASKED)
 
 
+def test_a_score_that_is_none_is_refused(runs):
+    with pytest.raises(InputError, match=r"split of result_test\.json or metrics\.jsonl is no score but 'test'"):
+        collect(runs, **ASKED | {"metric": "split"})
+    change(runs[0] / "result_test.json", accuracy=float("nan"))
+    with pytest.raises(InputError, match="values and baseline should be finite"):
+        collect(runs, **ASKED)
+
+
 def test_the_command_writes_the_record_into_its_study(runs, tmp_path, capsys):
     command = [*map(str, runs), "--study=finetuning", "--name=reviews", "--metric=accuracy"]
     assert main([*command, "--published=0.9"], studies=tmp_path) == 2

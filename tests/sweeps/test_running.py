@@ -1,5 +1,7 @@
 """How points are run: only what is not done, side by side, stopped and gone on with."""
 
+import json
+import math
 import os
 import re
 import signal
@@ -15,7 +17,7 @@ from errors import InputError
 from sweeps import plot, table
 from sweeps.devices import Share, divided, shares
 from sweeps.running import Runner
-from sweeps.state import DONE, FAILED, MISSING, PRUNED, RUNNING, STOPPED, State
+from sweeps.state import DONE, FAILED, MISSING, PRUNED, RUNNING, STOPPED, Ended, State
 
 
 def test_every_point_runs_all_of_its_commands_once(tmp_path):
@@ -186,6 +188,34 @@ def test_a_score_that_no_run_has_is_refused_with_those_there_are(tmp_path):
     made = sweep(tmp_path, rates=(0.3,), seeds=(0,), metric="accuracy")
     runner(made).run(made.points()[0], Share())
     with pytest.raises(InputError, match="has no score 'accuracy' of validation; it has loss"):
+        table.rows_of(made)
+
+
+def scored(made, losses) -> None:
+    """As if every point had run, with these scores."""
+    for point, loss in zip(made.points(), losses, strict=True):
+        point.workdir.mkdir(parents=True)
+        for command in point.commands:
+            State(made.root).add(point, Ended(command, 0, 1.0))
+        for split in made.splits:
+            (point.workdir / f"result_{split}.json").write_text(json.dumps({"split": split, "loss": loss}))
+
+
+@pytest.mark.parametrize(("goal", "order"), [("min", (0.3, 0.5, 0.1, 0.2, 0.4)), ("max", (0.1, 0.5, 0.3, 0.2, 0.4))])
+def test_scores_that_are_not_finite_come_behind_all_others(tmp_path, goal, order):
+    made = sweep(tmp_path, rates=(0.1, 0.2, 0.3, 0.4, 0.5), goal=goal)
+    nan = math.nan
+    scored(made, (0.5, 0.5, nan, 0.2, 0.1, 0.1, math.inf, 0.1, 0.3, 0.3))
+    rows = table.rows_of(made)
+    assert tuple(row.setting["optimizer.learning_rate"] for row in rows) == order
+    assert "| 0.2 | nan ± nan | nan ± nan | 2 | 2 done |" in table.markdown(made, rows)
+    assert plot.draw(made, rows).exists()
+
+
+def test_a_score_that_is_no_number_is_refused(tmp_path):
+    made = sweep(tmp_path, rates=(0.1,), seeds=(0,), metric="split")
+    scored(made, (0.5,))
+    with pytest.raises(InputError, match="has no score 'split' of validation; it has loss"):
         table.rows_of(made)
 
 
