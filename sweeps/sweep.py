@@ -2,8 +2,10 @@
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ from models.build import net_sizes
 from sweeps.space import Choice, Range, Search, Setting
 
 Command = list[str]  # arguments of train.py
-LONGEST_NAME = 120  # characters; a file system allows 255 bytes, and others add their own to it
+LONGEST_NAME = 120  # bytes; a file system allows 255, and others add their own to it
+SPLITS = ("train", "validation", "test")
+OURS = {"seed": "`seeds`", "workdir": "`directory`"}  # keys that a sweep gives itself, and by what
 
 
 @dataclass(frozen=True)
@@ -57,24 +61,54 @@ class Sweep:
             raise InputError(f"seeds={self.seeds} of the sweep should be whole numbers, each once")
         if not self.splits or self.splits[0] == "test":
             raise InputError(f"splits={self.splits} of the sweep should begin with the one to choose by, never test")
-        if not isinstance(self.settings, Search) and not self.settings:
-            raise InputError("the sweep has no settings")
+        if unknown := [split for split in self.splits if split not in SPLITS]:
+            raise InputError(f"splits={self.splits} of the sweep should be of {', '.join(SPLITS)}, got {unknown[0]!r}")
+        if not isinstance(self.settings, Search):
+            object.__setattr__(self, "settings", tuple(self.settings))  # whatever is gone through once, too
+            if not self.settings:
+                raise InputError("the sweep has no settings")
+        self._refuse_ours()
+
+    def _refuse_ours(self) -> None:
+        """Every point has its own seed and directory, whatever a setting says: it would be told and not be so."""
+        settings = [self.settings.space] if isinstance(self.settings, Search) else self.settings
+        for keys in (self.keys, *settings, *self.then):
+            if not isinstance(keys, Mapping) or not all(isinstance(key, str) for key in keys):
+                raise InputError(f"{keys!r} of the sweep should be a dict from keys of a config to their values")
+            if taken := next(filter(OURS.get, keys), None):
+                raise InputError(f"{taken!r} is no key for a sweep to set; {OURS[taken]} of the sweep is for that")
 
     @property
     def root(self) -> Path:
         return Path(self.directory)
 
     def point(self, setting: Setting, seed: int) -> Point:
-        name = ",".join(filter(None, (name_of(setting), f"seed={seed}")))
+        name = ",".join(filter(None, (self._called(setting), f"seed={seed}")))
         workdir = self.root / "points" / name
         shared = {"seed": seed, "workdir": str(workdir)}
         keys = {**self.keys, **{key: value for key, value in setting.items() if key != "recipe"}}
         scoring = ({"mode": "evaluate", "evaluation.split": split} for split in self.splits)
-        commands = tuple(
+        commands = [
             _command(setting.get("recipe", self.recipe), {**keys, **more, **shared}, seed)
             for more in ({}, *scoring, *self.then)
-        )
-        return Point(setting, seed, name, workdir, commands)
+        ]
+        once = tuple(command for at, command in enumerate(commands) if command not in commands[:at])
+        return Point(setting, seed, name, workdir, once)
+
+    def _called(self, setting: Setting) -> str:
+        """`name_of` the setting, with a digest where another setting would be called the same."""
+        name = name_of(setting)
+        if isinstance(self.settings, Search):
+            choices = [(values, setting[key]) for key, values in self.settings.space.items()]
+            alike = any(_alike(values, value) for values, value in choices if isinstance(values, Choice))
+        else:
+            alike = self._names[name] > 1
+        return f"{name}-{_digest(setting)}" if alike else name
+
+    @cached_property
+    def _names(self) -> Counter[str]:
+        different = {repr(setting): setting for setting in self.settings}
+        return Counter(map(name_of, different.values()))
 
     def points(self) -> list[Point]:
         """Of a grid or a list, the seeds of a setting behind one another. A search has none beforehand."""
@@ -127,14 +161,24 @@ def load(place: str) -> Sweep:
 def name_of(setting: Setting) -> str:
     """`learning_rate=0.001,depth=4`: what a directory is called; a long one is cut and told apart by a digest."""
     name = ",".join(f"{key.rpartition('.')[2]}={_plain(value)}" for key, value in setting.items())
-    if len(name) <= LONGEST_NAME:
+    if len(whole := name.encode()) <= LONGEST_NAME:
         return name
-    return f"{name[: LONGEST_NAME - 9]}-{hashlib.sha256(repr(sorted(setting.items())).encode()).hexdigest()[:8]}"
+    return f"{whole[: LONGEST_NAME - 9].decode(errors='ignore')}-{_digest(setting)}"
+
+
+def _digest(setting: Setting) -> str:
+    return hashlib.sha256(repr(sorted(setting.items())).encode()).hexdigest()[:8]
 
 
 def _plain(value: Any) -> str:
     """As text that every file system and shell takes as it is."""
-    return re.sub(r"[^\w.+-]+", "-", str(value)).strip("-")
+    text = re.sub(r"[^\w.+-]+", "-", str(value))
+    return text if isinstance(value, int | float) else text.strip("-")  # a number's sign stays
+
+
+def _alike(values: Choice, value: Any) -> bool:
+    """Whether another of the values looks the same in a name."""
+    return any(_plain(other) == _plain(value) and repr(other) != repr(value) for other in values.values)
 
 
 def _command(recipe: str, keys: Mapping[str, Any], seed: int) -> Command:

@@ -63,6 +63,12 @@ def test_a_sample_larger_than_its_space_is_refused():
         (lambda: sweep(seeds=(0, 0)), "each once"),
         (lambda: sweep(settings=[]), "has no settings"),
         (lambda: sweep(splits=("test",)), "should begin with the one to choose by"),
+        (lambda: sweep(splits=("validation", "tset")), "should be of train, validation, test, got 'tset'"),
+        (lambda: sweep(splits="validation"), "should be of train, validation, test, got 'v'"),
+        (lambda: sweep(settings=grid({"seed": (0, 1)})), "'seed' is no key for a sweep to set; `seeds` of the sweep"),
+        (lambda: sweep(settings=Search(space={"seed": Integer(0, 9)}, trials=3)), "'seed' is no key"),
+        (lambda: sweep(keys={"workdir": "runs/x"}), "'workdir' is no key .* `directory` of the sweep"),
+        (lambda: sweep(settings={"model.depth": 2}), "'model.depth' of the sweep should be a dict"),
     ],
 )
 def test_what_makes_no_sweep_is_refused(make, told):
@@ -106,10 +112,39 @@ def test_a_setting_may_choose_the_recipe_and_text_may_name_the_seed():
     assert made.points()[0].name == "recipe=configs-characters.py-tiny,seed=7"
 
 
-def test_long_names_are_cut_and_still_differ():
-    names = {name_of({"data.train": "x" * 150 + end}) for end in "ab"}
+@pytest.mark.parametrize("letter", ["x", "\N{CJK UNIFIED IDEOGRAPH-66F8}"])
+def test_long_names_are_cut_and_still_differ(letter):
+    names = {name_of({"data.train": letter * 150 + end}) for end in "ab"}
     assert len(names) == 2
-    assert max(map(len, names)) <= 120
+    assert max(len(name.encode()) for name in names) <= 120
+
+
+def test_settings_that_look_alike_have_directories_of_their_own():
+    made = sweep(settings=grid({"mesh.data": (-1, 1)}))
+    assert [point.name for point in made.points()] == ["data=-1,seed=0", "data=1,seed=0"]
+    for settings in (
+        grid({"data.train": ("a/b", "a b", "c")}),
+        [{"train.batch_size": 8}, {"evaluation.batch_size": 8}, {"train.batch_size": 16}],
+    ):
+        made = sweep(settings=settings, seeds=(0, 1))
+        made.check()
+        assert len({point.name for point in made.points()}) == 6
+        assert made.points()[-1].name in ("train=c,seed=1", "batch_size=16,seed=1")  # alone with its name
+    searched = sweep(settings=Search(space={"data.train": Choice(("a/b", "c", "a b"))}, trials=3))
+    names = [searched.point({"data.train": value}, 0).name for value in ("a/b", "c", "a b")]
+    assert len(set(names)) == 3
+    assert names[1] == "train=c,seed=0"
+
+
+def test_a_command_that_is_asked_for_twice_is_run_once():
+    scoring = {"mode": "evaluate", "evaluation.split": "test"}
+    made = sweep(splits=("validation", "test"), then=(scoring,)).points()[0]
+    assert len(made.commands) == 3
+
+
+def test_settings_that_can_be_gone_through_once_are_kept():
+    made = sweep(settings=({"model.depth": depth} for depth in (1, 2)))
+    assert len(made.points()) == len(made.points()) == 2
 
 
 @pytest.mark.parametrize(
