@@ -99,8 +99,8 @@ def launch_file(sweep: Sweep, given: argparse.Namespace) -> int:
 
 
 def leads(environment: Mapping[str, str]) -> bool:
-    """Whether this is the first process of a job, by what SLURM, a TPU slice or Kubernetes tells it."""
-    told = [environment[name] for name in RANKS if name in environment]
+    """Whether this is the first process of a job, by what the script for TPU VMs, SLURM or Kubernetes tells it."""
+    told = [environment[name] for name in RANKS if environment.get(name)]
     if not told:
         raise InputError(f"--distributed: none of {', '.join(RANKS)} is set")
     return told[0] == "0"
@@ -124,7 +124,7 @@ def _show_table(sweep: Sweep) -> None:
 SEARCH_ON_ONE = (
     "a Search runs each trial on one machine, and here are several; a grid, a list or a sample may have them"
 )
-RANKS = ("SLURM_PROCID", "TPU_WORKER_ID", "JOB_COMPLETION_INDEX")
+RANKS = (tpu_vm.RANK, "SLURM_PROCID", "TPU_WORKER_ID", "JOB_COMPLETION_INDEX")
 LAUNCHERS = {"slurm": slurm, "jobset": jobset, "tpu-vm": tpu_vm}
 ACTIONS = {"run": run, "status": status, "table": show_table, "commands": commands, "point": point}
 

@@ -14,10 +14,14 @@ from typing import Any
 import yaml
 
 from errors import InputError
-from sweeps.sweep import Sweep
+from sweeps.sweep import Sweep, cloud_name
 
 ONE_MACHINE = {"tpu-v5-lite-podslice": 8, "tpu-v6e-slice": 8}  # most chips of a slice that is one machine; others: 4
+SIDES = {"tpu-v5-lite-podslice": 2, "tpu-v6e-slice": 2, "tpu-v4-podslice": 3, "tpu-v5p-slice": 3}  # of a topology
 SEVERAL = 4  # chips of each machine of a larger slice
+WHOLE = (1, 4, 8)  # chips that one machine may have
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123, as Kubernetes checks it
+LONGEST_NAME = 40  # the pods' names add up to 23 to it, and may have 63
 MOST_RESTARTS = 20
 SECONDS_TO_SAVE = 120
 
@@ -43,6 +47,10 @@ def text(given: argparse.Namespace, sweep: Sweep, numbers: Sequence[int]) -> str
             f"the sweep's directory {sweep.root} should lie under --mount={given.mount}, which all machines share; "
             "set `directory` of the sweep, or --mount"
         )
+    for option in ("queue", "claim", "namespace"):
+        name = getattr(given, option)
+        if not NAME.fullmatch(name) and (name or option != "queue"):
+            raise InputError(f"--{option}={name} should be lower-case letters, digits and -, at most 63")
     chips, machines = slice_shape(given.accelerator, given.topology)
     return yaml.safe_dump_all(
         [_jobset(given, sweep, number, chips, machines) for number in numbers], sort_keys=False, explicit_start=True
@@ -53,11 +61,17 @@ def slice_shape(accelerator: str, topology: str) -> tuple[int, int]:
     """Chips of each machine, and machines, of a slice.
 
     Raises:
-      InputError: the topology is not written as 2x4 or 2x2x2, or its chips do not fill whole machines.
+      InputError: the topology is not written as 2x4 or 2x2x2, has more or fewer sides than those of that accelerator,
+        or its chips do not fill whole machines.
     """
     if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*){1,2}", topology):
         raise InputError(f"--topology={topology} should be chips along each side, such as 2x4 or 2x2x2")
-    chips = math.prod(map(int, topology.split("x")))
+    sides = list(map(int, topology.split("x")))
+    if len(sides) != (wanted := SIDES.get(accelerator, len(sides))):
+        raise InputError(f"--topology={topology}: a topology of {accelerator} has {wanted} sides")
+    chips = math.prod(sides)
+    if accelerator in SIDES and chips not in WHOLE and chips < max(WHOLE):
+        raise InputError(f"--topology={topology}: there are no machines of {chips} chips")
     if chips <= ONE_MACHINE.get(accelerator, SEVERAL):
         return chips, 1
     if chips % SEVERAL:
@@ -66,7 +80,7 @@ def slice_shape(accelerator: str, topology: str) -> tuple[int, int]:
 
 
 def _jobset(given: argparse.Namespace, sweep: Sweep, number: int, chips: int, machines: int) -> dict[str, Any]:
-    name = f"{re.sub('[^a-z0-9]+', '-', sweep.root.name.lower()).strip('-')[:40]}-{number}"
+    name = f"{cloud_name(sweep.root.name, longest=LONGEST_NAME)}-{number}"
     labels = {"kueue.x-k8s.io/queue-name": given.queue} if given.queue else {}
     job = {
         "parallelism": machines,

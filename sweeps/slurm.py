@@ -4,6 +4,7 @@ import argparse
 import shlex
 from collections.abc import Sequence
 
+from errors import InputError
 from sweeps.sweep import Sweep
 from training.notice import STATUS
 
@@ -21,25 +22,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def text(given: argparse.Namespace, sweep: Sweep, numbers: Sequence[int]) -> str:
-    """The script that sbatch takes. A job that runs out of time is queued again, and goes on from its checkpoint."""
+    """The script that sbatch takes. A job that runs out of time is queued again, and goes on from its checkpoint.
+
+    Raises:
+      InputError: a number of machines, cores, GPUs or elements is none.
+    """
+    for name, least in (("at_once", 0), ("nodes", 1), ("gpus", 0), ("cpus", 1)):
+        if getattr(given, name) < least:
+            raise InputError(f"--{name.replace('_', '-')}={getattr(given, name)} should be at least {least}")
     together = f"%{given.at_once}" if given.at_once else ""
     distributed = ["--distributed"] if given.nodes > 1 else []
     command = shlex.join(["python", "-m", "sweeps", "point", given.file])
     logs = sweep.root / "logs"
     lines = [
         "#!/bin/bash",
-        f"#SBATCH --job-name={sweep.root.name}",
+        f"#SBATCH --job-name={shlex.quote(sweep.root.name)}",
         f"#SBATCH --array={ranges(numbers)}{together}",
         f"#SBATCH --nodes={given.nodes}",
         "#SBATCH --ntasks-per-node=1",
         f"#SBATCH --cpus-per-task={given.cpus}",
         *([f"#SBATCH --gpus-per-node={given.gpus}"] if given.gpus else []),
-        *([f"#SBATCH --partition={given.partition}"] if given.partition else []),
+        *([f"#SBATCH --partition={shlex.quote(given.partition)}"] if given.partition else []),
         f"#SBATCH --time={given.time}",
         f"#SBATCH --signal=TERM@{SECONDS_TO_SAVE}",
         "#SBATCH --requeue",
         "#SBATCH --open-mode=append",
-        f"#SBATCH --output={logs}/slurm-%a.txt",
+        f"#SBATCH --output={shlex.quote(str(logs).replace('%', '%%') + '/slurm-%a.txt')}",
         "# Submit it from the checkout, which every machine sees, as it sees the work directories:",
         f"#   mkdir -p {shlex.quote(str(logs))} && sbatch THIS_FILE",
         "set -u",

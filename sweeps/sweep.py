@@ -176,6 +176,15 @@ def _plain(value: Any) -> str:
     return text if isinstance(value, int | float) else text.strip("-")  # a number's sign stays
 
 
+def cloud_name(text: str, *, longest: int) -> str:
+    """As Kubernetes and Google's machines are called: lower-case letters, digits and -, a letter first (RFC 1035)."""
+    plain = re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")
+    name = plain if plain[:1].isalpha() else f"sweep-{plain}"
+    if plain and len(name) <= longest:
+        return name
+    return f"{name[: longest - 9].strip('-')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
 def _alike(values: Choice, value: Any) -> bool:
     """Whether another of the values looks the same in a name."""
     return any(_plain(other) == _plain(value) and repr(other) != repr(value) for other in values.values)

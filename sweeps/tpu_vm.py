@@ -8,7 +8,16 @@ import argparse
 import shlex
 from collections.abc import Sequence
 
-from sweeps.sweep import Sweep
+from errors import InputError
+from sweeps.sweep import Sweep, cloud_name
+
+RANK = "SWEEP_PROCESS"
+# Which machine of the slice it is; no variable tells a shell there, and JAX asks the same place.
+NUMBER = (
+    "$(curl -sf -H Metadata-Flavor:Google "
+    "http://metadata.google.internal/computeMetadata/v1/instance/attributes/agent-worker-number)"
+)
+LONGEST_NAME = 60  # characters; a TPU's may have 63
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,35 +30,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def text(given: argparse.Namespace, sweep: Sweep, numbers: Sequence[int]) -> str:
-    distributed = " --distributed" if given.machines > 1 else ""
-    point = f"python3 -m sweeps point {shlex.quote(given.file)}"
+    """The script; it ends with 1 if a point did not end well.
+
+    Raises:
+      InputError: a slice without machines.
+    """
+    if given.machines < 1:
+        raise InputError(f"--machines={given.machines} should be at least 1")
+    several = given.machines > 1
+    run = f"cd /mnt/share && {f'{RANK}={NUMBER} ' if several else ''}python3 -m sweeps point {shlex.quote(given.file)}"
+    mount = f"sudo mkdir -p /mnt/share && sudo mount {shlex.quote(given.share)} /mnt/share"
+    install = 'pip install -q -r requirements.txt && pip install -q -U "jax[tpu]"'
     spot = " --spot" if given.spot else ""
     return f"""#!/bin/bash
 # Started again, it runs what is not done. `gcloud auth login` and `gcloud config set project` come first.
 set -eu
-name={shlex.quote(f"sweep-{sweep.root.name}".lower().replace("_", "-"))}
+name={cloud_name(f"sweep-{sweep.root.name}", longest=LONGEST_NAME)}
 zone={shlex.quote(given.zone)}
-share={shlex.quote(given.share)}
+run={shlex.quote(run)}
+failed=
 
 make() {{
     gcloud compute tpus tpu-vm create "$name" --zone="$zone" \\
         --accelerator-type={shlex.quote(given.type)} --version={shlex.quote(given.version)}{spot}
-    everywhere "sudo apt-get install -y nfs-common && sudo mkdir -p /mnt/share && sudo mount $share /mnt/share"
-    everywhere "cd /mnt/share && pip install -q -r requirements.txt && pip install -q -U \\"jax[tpu]\\""
+    trap remove EXIT  # from here on there is something to remove, whatever fails
+    everywhere {shlex.quote(f"sudo apt-get install -y nfs-common && {mount}")}
+    everywhere {shlex.quote(f"cd /mnt/share && {install}")}
 }}
 everywhere() {{ gcloud compute tpus tpu-vm ssh "$name" --zone="$zone" --worker=all --command="$1"; }}
 remove() {{ gcloud compute tpus tpu-vm delete "$name" --zone="$zone" --quiet; }}
 
 make
-trap remove EXIT
 for number in {" ".join(map(str, numbers))}; do
+    well=
     for _ in 1 2 3; do
-        if everywhere "cd /mnt/share && {point} $number{distributed}"; then break; fi
+        if everywhere "$run $number{" --distributed" if several else ""}"; then well=yes; break; fi
         # Taken away: make it anew and go on from the checkpoint. Failed: the log says why, and the next point follows.
         state=$(gcloud compute tpus tpu-vm describe "$name" --zone="$zone" --format='value(state)' || echo GONE)
         if [ "$state" = READY ]; then break; fi
         remove || true
         make
     done
+    if [ -z "$well" ]; then failed="$failed $number"; fi
 done
+if [ -n "$failed" ]; then echo "did not end well:$failed" >&2; exit 1; fi
 """

@@ -1,6 +1,8 @@
 """The files that clusters read: what they ask for, that they name what is not done and nothing else."""
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,7 +17,7 @@ from sweeps import Sweep, grid, jobset
 from sweeps.__main__ import leads, main
 from sweeps.slurm import ranges
 from sweeps.state import Ended, State
-from sweeps.sweep import load
+from sweeps.sweep import cloud_name, load
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -130,6 +132,13 @@ def test_a_topology_tells_chips_and_machines(accelerator, topology, shape):
     assert jobset.slice_shape(accelerator, topology) == shape
 
 
+def test_a_topology_of_another_accelerator_is_refused():
+    with pytest.raises(InputError, match="a topology of tpu-v5-lite-podslice has 2 sides"):
+        jobset.slice_shape("tpu-v5-lite-podslice", "2x2x2")
+    with pytest.raises(InputError, match="there are no machines of 3 chips"):
+        jobset.slice_shape("tpu-v6e-slice", "1x3")
+
+
 @pytest.mark.parametrize("topology", ["8", "2x", "0x4", "2x4x", "3x3"])
 def test_a_topology_that_is_none_is_refused(topology):
     with pytest.raises(InputError, match=f"--topology={topology}"):
@@ -142,13 +151,103 @@ def test_a_directory_that_the_slices_do_not_share_is_refused():
         jobset.text(Namespace(mount="/runs"), sweep, [0])
 
 
+GCLOUD = """#!/bin/bash
+echo "$4" >> {0}/done
+for word in "$@"; do case "$word" in
+    --command=*"$FAILS"*) [ -z "$FAILS" ] || exit 1 ;;&
+    --command=*) echo "${{word#--command=}}" >> {0}/commands ;;
+esac; done
+if [ "$4" = describe ]; then echo READY; fi
+"""
+
+
+def run_for_tpu_vms(tmp_path, script: str, *, fails: str = "") -> tuple[int, list[str], list[str]]:
+    """The script's status, what it asked of gcloud and what it had run, with a program in gcloud's place."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "gcloud").write_text(GCLOUD.format(tools))
+    (tools / "gcloud").chmod(0o755)
+    (tools / "commands").touch()
+    environment = {"PATH": f"{tools}:{os.environ['PATH']}", "FAILS": fails}
+    done = subprocess.run(["bash"], input=script, text=True, env=environment, cwd=tmp_path)
+    return done.returncode, *((tools / name).read_text().splitlines() for name in ("done", "commands"))
+
+
 @needs_bash
-def test_a_script_for_tpu_vms_runs_what_is_not_done(capsys, place):
+def test_a_script_for_tpu_vms_runs_what_is_not_done(capsys, place, tmp_path):
     text = printed(capsys, "tpu-vm", place, "--zone=us-west4-a", "--share=10.0.0.2:/share", "--machines=2", "--spot")
-    assert "for number in 0 1 3 4; do" in text
-    assert f"python3 -m sweeps point {place} $number --distributed" in text
     assert " --spot" in text
-    assert parses(text)
+    status, asked, commands = run_for_tpu_vms(tmp_path, text)
+    assert (status, asked) == (0, ["create", *["ssh"] * 6, "delete"])
+    assert "sudo mount 10.0.0.2:/share /mnt/share" in commands[0]
+    assert commands[1].endswith('pip install -q -U "jax[tpu]"')
+    for number, command in zip((0, 1, 3, 4), commands[2:], strict=True):
+        assert command.startswith("cd /mnt/share && SWEEP_PROCESS=$(curl ")
+        assert command.endswith(f"agent-worker-number) python3 -m sweeps point {place} {number} --distributed")
+
+
+@needs_bash
+@pytest.mark.parametrize(
+    ("fails", "asked"), [("apt-get", ["create", "ssh", "delete"]), ("point", [*["ssh", "describe"] * 4, "delete"])]
+)
+def test_a_tpu_vm_is_removed_and_a_failure_told_whatever_fails(capsys, place, tmp_path, fails, asked):
+    text = printed(capsys, "tpu-vm", place, "--zone=us-west4-a", "--share=10.0.0.2:/share")
+    status, done, _ = run_for_tpu_vms(tmp_path, text, fails=fails)
+    assert status == 1
+    assert done[-len(asked) :] == asked
+
+
+@needs_bash
+def test_odd_places_are_quoted_for_whoever_reads_them(capsys, tmp_path):
+    """Blanks, quotes, a program for the shell and signs of SLURM's own, in the names of the file and the directory."""
+    folder = tmp_path / "my $(touch stolen) 100%"
+    folder.mkdir()
+    file = folder / 'ra"tes.py'
+    made = f"Sweep(recipe='configs/quickstart.py', directory={str(folder / 'My sweep.v2')!r})"
+    file.write_text(f"from sweeps import Sweep\ndef get_sweep(argument): return {made}\n")
+    place = f"{file}:it's"
+    lines = printed(capsys, "slurm", place).splitlines()
+    assert "#SBATCH --job-name='My sweep.v2'" in lines
+    assert f"#SBATCH --output='{folder}%/My sweep.v2/logs/slurm-%a.txt'" in lines
+    text = printed(capsys, "tpu-vm", place, "--zone=z", "--share=10.0.0.2:/my share")
+    assert "name=sweep-my-sweep-v2\n" in text
+    status, _, commands = run_for_tpu_vms(tmp_path, text)
+    assert status == 0
+    assert shlex.split(commands[0])[-3:] == ["mount", "10.0.0.2:/my share", "/mnt/share"]
+    assert shlex.split(commands[2])[-5:] == ["-m", "sweeps", "point", place, "0"]
+    assert not (tmp_path / "stolen").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Rates_1", "rates-1"),
+        ("2024_rates", "sweep-2024-rates"),
+        ("rate=0.1.", "rate-0-1"),
+        ("x" * 50, "x" * 31 + "-77cf1206"),
+        ("\N{CJK UNIFIED IDEOGRAPH-66F8}", "sweep-d48e61f5"),
+    ],
+)
+def test_names_are_those_that_clouds_allow(text, name):
+    assert re.fullmatch("[a-z][-a-z0-9]{0,38}[a-z0-9]", name)
+    assert cloud_name(text, longest=40) == name
+
+
+@pytest.mark.parametrize("option", ["--claim=my runs", "--queue=Team", "--namespace="])
+def test_a_name_that_kubernetes_refuses_is_refused(capsys, place, tmp_path, option):
+    words = ["--image=i", "--claim=runs", f"--mount={tmp_path}", option]
+    assert main(["jobset", place, *words]) == 2
+    assert f"{option} should be lower-case letters" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("launcher", "option"),
+    [("slurm", "--nodes=0"), ("slurm", "--gpus=-1"), ("slurm", "--at-once=-1"), ("tpu-vm", "--machines=0")],
+)
+def test_a_number_that_is_none_is_refused(capsys, place, launcher, option):
+    needed = ["--zone=z", "--share=s:/p"] if launcher == "tpu-vm" else []
+    assert main([launcher, place, *needed, option]) == 2
+    assert f"{option} should be at least" in capsys.readouterr().err
 
 
 def test_a_search_is_an_array_of_trials_each_on_one_machine(capsys, tmp_path):
@@ -179,8 +278,9 @@ def test_nothing_left_is_told(capsys, tmp_path):
 def test_the_first_process_of_a_job_leads():
     assert leads({"SLURM_PROCID": "0"})
     assert not leads({"TPU_WORKER_ID": "3", "JOB_COMPLETION_INDEX": "3"})
-    with pytest.raises(InputError, match="none of SLURM_PROCID, TPU_WORKER_ID, JOB_COMPLETION_INDEX is set"):
-        leads({})
+    assert leads({"SWEEP_PROCESS": "0"})
+    with pytest.raises(InputError, match=r"none of SWEEP_PROCESS, SLURM_PROCID, .*INDEX is set"):
+        leads({"SWEEP_PROCESS": ""})
 
 
 def test_a_reader_that_has_enough_ends_a_list_without_a_complaint(place):
