@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from errors import InputError
+from errors import InputError, told_in_one_sentence
 from sweeps import jobset, plot, search, slurm, table, tpu_vm
 from sweeps.devices import Share, shares
 from sweeps.running import Runner
@@ -152,12 +152,14 @@ def main(arguments: list[str] | None = None) -> int:
         end = ACTIONS.get(given.command, launch_file)(sweep, given)
         sys.stdout.flush()
         return end
-    except InputError as error:
-        print(f"sweeps: {error}", file=sys.stderr)
-        return 2
     except BrokenPipeError:  # whoever reads has enough, as `head` does; Python would complain once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (InputError, OSError) as error:
+        if (told := told_in_one_sentence(error)) is None:
+            raise
+        print(f"sweeps: {told}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ import numpy as np
 
 from errors import InputError
 from sweeps.devices import Share
-from sweeps.running import Runner
+from sweeps.running import POLL_SECONDS, Runner
 from sweeps.space import Choice, Integer, LogUniform, Range, Search, Setting, rounded
-from sweeps.state import DONE, FAILED, MISSING, PRUNED, STOPPED, curve, held, is_held, scores
+from sweeps.state import DONE, FAILED, MISSING, PRUNED, RUNNING, STOPPED, curve, held, is_held, scores
 from sweeps.sweep import Point, Sweep
 
 try:
@@ -86,20 +86,61 @@ def settings_tried(sweep: Sweep) -> list[Setting]:
 
 
 def open_study(sweep: Sweep) -> Any:
+    """The trials so far, with the means to choose the next.
+
+    Raises:
+      InputError: Optuna is not installed, or the trials are of a search for something else.
+    """
     if optuna is None:
         raise InputError("a Search needs Optuna: pip install optuna; a grid, a list and a sample do not")
     wanted = sweep.settings
     sweep.root.mkdir(parents=True, exist_ok=True)
     pruner = optuna.pruners.MedianPruner(n_startup_trials=wanted.warm) if wanted.prune else optuna.pruners.NopPruner()
+    _drop_what_was_cut_off(_journal(sweep))
     backend = optuna.storages.journal.JournalFileBackend(str(_journal(sweep)))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.create_study(
+    study = optuna.create_study(
         study_name="sweep",
         storage=optuna.storages.JournalStorage(backend),
         direction="minimize" if sweep.goal == "min" else "maximize",
         pruner=pruner,
         load_if_exists=True,
     )
+    _refuse_other_search(sweep, study)
+    return study
+
+
+def _drop_what_was_cut_off(journal: Path) -> None:
+    """A last line without its end, as a full disk leaves it: with the next one behind it Optuna could read neither."""
+    if not journal.exists() or _whole(journal.read_bytes()) == journal.stat().st_size:
+        return
+    lock = optuna.storages.journal.JournalFileSymlinkLock(str(journal))
+    lock.acquire()  # perhaps it is being written just now
+    try:
+        with open(journal, "r+b") as file:
+            file.truncate(_whole(file.read()))
+    finally:
+        lock.release()
+
+
+def _whole(lines: bytes) -> int:
+    """Bytes up to the end of the last line that has one."""
+    return lines.rfind(b"\n") + 1
+
+
+def _refuse_other_search(sweep: Sweep, study: Any) -> None:
+    """Trials that were told another score would be compared with it, and places of other choices taken for these."""
+    choices = {k: list(map(repr, v.values)) for k, v in sweep.settings.space.items() if isinstance(v, Choice)}
+    now = {"goal": sweep.goal, "metric": sweep.metric, "split": sweep.splits[0], **choices}
+    first = {"goal": {1: "min", 2: "max"}[study.direction.value]} | study.user_attrs.get("asked", {})
+    for key in first.keys() & now.keys():
+        if first[key] != now[key]:
+            raise InputError(
+                f"{_journal(sweep)}: its trials had {key}={first[key]}, and now it is {now[key]}; "
+                "give the sweep another `directory`"
+            )
+    if now.keys() - study.user_attrs.get("asked", {}).keys():
+        study.set_user_attr("asked", first | now)
 
 
 def _journal(sweep: Sweep) -> Path:
@@ -159,6 +200,10 @@ def _run(sweep: Sweep, study: Any, trial: Any, runner: Runner, share: Share) -> 
         # The first seed alone is stopped early: the others are compared by their mean.
         watch = _Hopeless(point, sweep.metric, trial) if seed == sweep.seeds[0] else None
         end = runner.run(point, share, watch)
+        while end == RUNNING:  # another trial has the same setting; this one ends as it does
+            while runner.state.is_held(point) and not runner.stop.wait(POLL_SECONDS):
+                pass
+            end = runner.run(point, share, watch) if not runner.stop.is_set() else STOPPED
         value = scores(point, sweep.splits[0]).get(sweep.metric)
         if end == STOPPED:
             return end  # and goes on when the search does

@@ -1,5 +1,6 @@
 """How points are run: only what is not done, side by side, stopped and gone on with."""
 
+import errno
 import json
 import math
 import os
@@ -15,6 +16,7 @@ from made_points import PROGRAM, ROOT, runner, starts, sweep
 
 from errors import InputError
 from sweeps import plot, table
+from sweeps.__main__ import main
 from sweeps.devices import Share, divided, shares
 from sweeps.running import Runner
 from sweeps.state import DONE, FAILED, MISSING, PRUNED, RUNNING, STOPPED, Ended, State
@@ -253,3 +255,15 @@ def test_the_command_stops_its_runs_at_a_signal_and_goes_on_when_started_again(t
     assert again.returncode == 0, again.stderr
     assert again.stdout.splitlines()[-1] == "2 done"
     assert "2 of 2 points to run" in again.stdout
+
+
+def test_a_full_disk_is_told_in_one_sentence(tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    place = tmp_path / "rates.py"
+    made = f"Sweep(recipe='configs/quickstart.py', directory={str(tmp_path / 'sweep')!r})"
+    place.write_text(f"from sweeps import Sweep\ndef get_sweep(): return {made}\n")
+    monkeypatch.setattr("sweeps.__main__.Runner.side_by_side", full)
+    assert main(["run", str(place)]) == 2
+    assert "sweeps: the disk is full (" in capsys.readouterr().err

@@ -2,12 +2,14 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 optuna = pytest.importorskip("optuna", reason="a Search needs Optuna")
 
+from errors import InputError  # noqa: E402
 from sweeps import Choice, LogUniform, Search, Sweep, Uniform, table  # noqa: E402
 from sweeps.devices import Share  # noqa: E402
 from sweeps.running import Runner  # noqa: E402
@@ -113,3 +115,39 @@ def test_choices_of_any_kind_are_searched(tmp_path):
     for setting in settings_tried(made):
         assert setting["optimizer.learning_rate"] in (0.1, 0.3)
         assert setting["model.windows"] in ((8, 8), (16, 16))
+
+
+def test_a_journal_that_a_full_disk_cut_off_is_gone_on_with(tmp_path):
+    made = sweep(tmp_path, trials=2, prune=False)
+    search(made, runner(made), [Share()])
+    tried, journal = settings_tried(made), made.root / "optuna.journal"
+    with open(journal, "a") as file:
+        file.write('{"op_code": 4, "worker_')
+    more = sweep(tmp_path, trials=3, prune=False)
+    search(more, runner(more), [Share()])
+    assert settings_tried(more)[:2] == tried
+    assert len(settings_tried(more)) == 3
+
+
+def test_trials_of_another_search_are_refused(tmp_path):
+    def asked(values=(0.1, 0.3), **more) -> Sweep:
+        return replace(sweep(tmp_path, {"optimizer.learning_rate": Choice(values)}, trials=1), **more)
+
+    search(asked(), runner(asked()), [Share()])
+    assert settings_tried(replace(asked(), splits=("validation", "test"))) == settings_tried(asked())
+    for other, told in (
+        (asked(goal="max"), "its trials had goal=min, and now it is max"),
+        (asked(metric="accuracy"), "had metric=loss, and now it is accuracy; give the sweep another `directory`"),
+        (asked(splits=("train",)), "had split=validation"),
+        (asked((0.3, 0.1)), r"had optimizer.learning_rate=\['0.1', '0.3'\], and now"),
+        (asked((0.1,)), "had optimizer.learning_rate"),
+    ):
+        with pytest.raises(InputError, match=told):
+            table.rows_of(other)
+
+
+def test_two_trials_of_one_setting_at_once_end_alike(tmp_path):
+    made = sweep(tmp_path, {"optimizer.learning_rate": Choice((0.3,))}, trials=2, prune=False)
+    search(made, runner(made), [Share(), Share()])
+    states = [trial.state.name for trial in open_study(made).get_trials()]
+    assert states == ["COMPLETE", "COMPLETE"]
