@@ -44,7 +44,8 @@ def collect(
     """The record of `metric` on `split` over the runs, one seed each; `baseline` replaces the one in the results.
 
     Raises:
-      InputError: a file, key or score is missing, or the runs differ in more than their seed (the keys are named).
+      InputError: a file, key or score is missing, a run has not come to its end, or the runs differ in more than their
+        seed (the keys are named).
     """
     if not workdirs:
         raise InputError("no work directory was given; name one for each seed")
@@ -55,6 +56,8 @@ def collect(
     first = runs[0]
     for other in runs[1:]:
         _refuse_difference(first, other)
+    for run in runs:
+        run.refuse_unfinished()
     values = tuple(run.value for run in runs)
     mean, deviation = mean_and_deviation(values)
     return Record(
@@ -164,6 +167,15 @@ class _Run:
                 total, last = total + last, line["seconds_to_first_step"]
             last = line.get("seconds", last)
         return total + last or self._key(self._result, "speed.jsonl and the result", "wall_seconds")
+
+    def refuse_unfinished(self) -> None:
+        """A directory where another run's weights were scored has no step of its own."""
+        steps = [line["step"] for line in _json_lines(self.directory / "metrics.jsonl") if "step" in line]
+        wanted = self._key(self._key(self.config, "config.json", "train"), "train of config.json", "steps")
+        if steps and max(steps) < wanted:
+            raise InputError(
+                f"{self.directory}: the run stands at step {max(steps)} of {wanted}; start its command again"
+            )
 
     def _find_result(self) -> dict[str, Any]:
         for name in (f"result_{self.split}.json", "result.json"):

@@ -50,13 +50,15 @@ def measured_again(
     """Trains and evaluates each seed (`()`: all that are recorded) in a folder of its own that is then removed.
 
     Raises:
-      InputError: a seed is not recorded, the command starts from another run's weights, or it fails; its last line is
-        told.
+      InputError: a seed is not recorded, the tolerance is below 0, the command starts from another run's weights, or it
+        fails; its last line is told.
     """
+    if not tolerance >= 0:
+        raise InputError(f"--tolerance={tolerance} should be 0 or more")
     recorded = dict(zip(record.seeds, record.values, strict=True))
     if unknown := [seed for seed in seeds if seed not in recorded]:
         raise InputError(f"seed {unknown[0]} is not recorded; the record has {', '.join(map(str, recorded))}")
-    words = shlex.split(record.command)[2:]
+    words = _joined(shlex.split(record.command)[2:])
     if any(word.startswith("--config.init_from=") for word in words):
         raise InputError(
             "its command starts from another run's weights (init_from); only what starts from nothing is run"
@@ -71,6 +73,13 @@ def measured_again(
         if record.metric not in result:
             raise InputError(f"the result has no {record.metric!r}; it has {', '.join(sorted(result))}")
         yield Again(seed, recorded[seed], result[record.metric], tolerance)
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """`--KEY VALUE` and `-KEY=VALUE`, which train.py reads too, as `--KEY=VALUE`."""
+    left = iter(words)
+    whole = (word if "=" in word else f"{word}={next(left, '')}" for word in left)
+    return [f"--{word.lstrip('-')}" for word in whole]
 
 
 def _without_ours(words: Sequence[str]) -> list[str]:

@@ -76,7 +76,7 @@ class Record:
     published: Published | None = None
 
     def __post_init__(self):
-        self._refuse_wrong_types()
+        _refuse_wrong_types(self)
         if not METRIC.fullmatch(self.metric):
             raise InputError(f"metric should be letters, digits and _ . -, got {self.metric!r}")
         for key in ("study", "name", "split"):
@@ -89,6 +89,8 @@ class Record:
             raise InputError(f"values and seeds should pair up, each seed once: got {self.values} and {self.seeds}")
         if not all(map(math.isfinite, (*self.values, self.baseline.value))):
             raise InputError(f"values and baseline should be finite, got {self.values} and {self.baseline.value}")
+        if self.published and not (math.isfinite(self.published.value) and self.published.source.strip()):
+            raise InputError(f"published should be a finite value and its source, got {self.published}")
         mean, deviation = mean_and_deviation(self.values)
         if not _close(self.mean, mean) or not _close(self.deviation, deviation):
             raise InputError(
@@ -100,14 +102,8 @@ class Record:
             raise InputError(f"config_sha256 should be 64 hexadecimal digits, got {self.config_sha256!r}")
         if not {"python", "jax"} <= self.versions.keys():
             raise InputError(f"versions should tell python and jax at least, got {sorted(self.versions)}")
-        if self.device.cores < 1 or not self.device.devices or not self.wall_seconds > 0:
+        if self.device.cores < 1 or not self.device.devices or not 0 < self.wall_seconds < math.inf:
             raise InputError("device should have cores and devices, and wall_seconds should be above zero")
-
-    def _refuse_wrong_types(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if not _fits(value, field.type):
-                raise InputError(f"{field.name} should be {field.type}, got {value!r}")
 
     @property
     def filename(self) -> str:
@@ -117,17 +113,31 @@ class Record:
         return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False) + "\n"
 
 
+def _refuse_wrong_types(holder: Any, before: str = "") -> None:
+    """Of a record and of what it holds; `before` is what the name of a field stands behind."""
+    for field in dataclasses.fields(holder):
+        value, name = getattr(holder, field.name), f"{before}{field.name}"
+        if not _fits(value, field.type):
+            raise InputError(f"{name} should be {field.type}, got {value!r}")
+        if dataclasses.is_dataclass(value):
+            _refuse_wrong_types(value, f"{name}.")
+
+
 def _fits(value: Any, kind: Any) -> bool:
     """Whether `value` has the annotated type, for the few kinds of type that a record uses."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if kind is float:
         return number
+    if kind is int:
+        return type(value) is int
     if kind == float | None:
         return value is None or number
     if kind == tuple[float, ...]:
         return isinstance(value, tuple) and all(_fits(each, float) for each in value)
     if kind == tuple[int, ...]:
         return isinstance(value, tuple) and all(type(each) is int for each in value)
+    if kind == tuple[str, ...]:
+        return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
     if kind == dict[str, str]:
         return isinstance(value, dict) and all(isinstance(each, str) for pair in value.items() for each in pair)
     return isinstance(value, kind)
@@ -149,17 +159,22 @@ def parse_record(text: str, *, origin: str) -> Record:
         given = json.loads(text)
         baseline, published, device = given["baseline"], given["published"], given["device"]
         given |= {
-            "values": tuple(given["values"]),
-            "seeds": tuple(given["seeds"]),
+            "values": _listed(given["values"]),
+            "seeds": _listed(given["seeds"]),
             "baseline": Baseline(**baseline),
             "published": None if published is None else Published(**published),
-            "device": Device(cpu=device["cpu"], cores=device["cores"], devices=tuple(device["devices"])),
+            "device": Device(**device | {"devices": _listed(device["devices"])}),
         }
         return Record(**given)
     except KeyError as error:
         raise InputError(f"{origin}: has no key {error}") from error
     except (ValueError, TypeError) as error:  # InputError among them
         raise InputError(f"{origin}: {error}") from error
+
+
+def _listed(value: Any) -> Any:
+    """A list as a tuple; anything else as it is, to be refused as that."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def read_records(studies: Path = STUDIES) -> list[Record]:
@@ -170,7 +185,7 @@ def read_records(studies: Path = STUDIES) -> list[Record]:
     """
     records = []
     for path in sorted(studies.glob("*/records/*.json")):
-        record = parse_record(path.read_text(encoding="utf-8"), origin=str(path))
+        record = parse_record(path.read_text(encoding="utf-8", errors="replace"), origin=str(path))
         if path != record_path(record, studies):
             raise InputError(f"{path}: holds the record of {record_path(record, studies)}; move it there")
         records.append(record)

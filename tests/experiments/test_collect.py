@@ -46,7 +46,7 @@ def test_runs_at_two_commits_name_both(runs):
 def test_the_hash_of_the_config_does_not_depend_on_seed_and_place_but_on_the_rest(runs):
     one, other = (collect([run], **ASKED).config_sha256 for run in runs)
     assert one == other
-    change(runs[0] / "config.json", train={"steps": 200})
+    change(runs[0] / "config.json", train={"steps": 100, "batch_size": 4})
     assert collect(runs[:1], **ASKED).config_sha256 != other
 
 
@@ -103,6 +103,16 @@ def test_what_is_missing_is_named(runs, tmp_path):
     (runs[0] / "config.json").unlink()
     with pytest.raises(InputError, match=r"config\.json: no such file"):
         collect(runs, **ASKED)
+
+
+def test_a_run_that_has_not_come_to_its_end_is_refused(runs):
+    lines = [{"step": 50, "split": "validation", "accuracy": 0.1}]
+    write_lines(runs[0] / "metrics.jsonl", lines)
+    for split in ("test", "validation"):  # there is a result of the test split: of some checkpoint
+        with pytest.raises(InputError, match="the run stands at step 50 of 100; start its command again"):
+            collect(runs, **ASKED, split=split, baseline=Baseline(name="majority class", value=0.5))
+    (runs[0] / "metrics.jsonl").unlink()  # another run's weights were scored here
+    assert collect(runs, **ASKED).seeds == (0, 1)
 
 
 def test_a_score_that_is_none_is_refused(runs):

@@ -8,7 +8,7 @@ from work_directories import record
 from errors import InputError
 from experiments.ledger import main, stale_pages, write_pages
 from experiments.machine import ROOT
-from experiments.record import parse_record, read_records, record_path, write_record
+from experiments.record import Baseline, Device, Published, parse_record, read_records, record_path, write_record
 
 PAGE = "# A study\n\n<!-- ledger:finetuning metric=accuracy -->\nold\n<!-- end -->\n\nA verdict.\n"
 
@@ -57,6 +57,13 @@ def test_a_record_survives_its_file(tmp_path):
         ({"baseline": None}, "baseline should be"),
         ({"mean": "0.85"}, "mean should be"),
         ({"wall_seconds": 0.0}, "wall_seconds should be above zero"),
+        ({"wall_seconds": float("inf")}, "wall_seconds should be above zero"),
+        ({"published": Published(value="0.9", source="a paper")}, "published.value should be"),
+        ({"published": Published(value=float("nan"), source="a paper")}, "published should be a finite value"),
+        ({"published": Published(value=0.9, source=" ")}, "published should be .* and its source"),
+        ({"baseline": Baseline(name=None, value=0.5)}, "baseline.name should be"),
+        ({"device": Device(cpu="a processor", cores=2.5, devices=("cpu",))}, "device.cores should be"),
+        ({"device": Device(cpu="a processor", cores=2, devices="cpu")}, "device.devices should be"),
     ],
 )
 def test_a_record_that_cannot_be_true_is_refused(changes, told):
@@ -77,6 +84,16 @@ def test_a_file_with_a_missing_or_an_unknown_key_is_refused_by_its_name():
         parse_record(json.dumps(given), origin="here.json")
     with pytest.raises(InputError, match=r"here\.json: "):
         parse_record("{", origin="here.json")
+    for changes in ({"device": given["device"] | {"devices": "cpu"}}, {"device": given["device"] | {"gpus": 1}}):
+        with pytest.raises(InputError, match=r"here\.json: .*(devices|gpus)"):
+            parse_record(json.dumps(json.loads(record().to_json()) | changes), origin="here.json")
+
+
+def test_a_file_that_is_no_text_is_refused_by_its_name(tmp_path):
+    path = write_record(record(), tmp_path)
+    path.write_bytes(b"\xff\xfe{}")
+    with pytest.raises(InputError, match=rf"{path.name}: "):
+        read_records(tmp_path)
 
 
 def test_a_record_under_another_name_is_refused(tmp_path):

@@ -1,6 +1,7 @@
 """A record is measured again by its own command, and a number that no longer holds is told."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,20 @@ def test_the_recorded_command_gives_the_recorded_scores_again(root):
     again = list(measured_again(made(), root=root))
     assert [(each.seed, each.found, each.holds) for each in again] == [(0, 0.8, True), (1, 0.9, True)]
     assert [each.seed for each in measured_again(made(), seeds=(1,), root=root)] == [1]
+
+
+def test_a_command_may_have_been_given_in_any_form_that_train_reads(root):
+    command = "python train.py -config=configs/reviews.py --config.model x --config.workdir runs/x -config.seed=7"
+    assert [each.holds for each in measured_again(replace(made(), command=command), root=root)] == [True, True]
+    started = replace(made(), command=f"{command} --config.init_from runs/first-0")
+    with pytest.raises(InputError, match="starts from another run's weights"):
+        list(measured_again(started, root=root))
+
+
+def test_a_tolerance_that_is_none_is_refused_before_anything_is_trained(root):
+    for tolerance in (-0.01, float("nan")):
+        with pytest.raises(InputError, match=r"--tolerance=.* should be 0 or more"):
+            list(measured_again(made("none"), tolerance=tolerance, root=root))
 
 
 def test_a_score_that_has_drifted_fails_the_command(root, capsys):
