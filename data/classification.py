@@ -13,6 +13,8 @@ from data.records import Record
 from data.tokenizer import Tokenizer
 from errors import InputError
 
+LONGEST_NUMBER = 1000  # digits; Python's `int` reads up to 4300
+
 
 @dataclass(frozen=True)
 class ClassificationExamples:
@@ -54,9 +56,9 @@ def classification_examples(
     """Tokenise records into cls, text, sep; or for a pair as the tokenizer's family does it.
 
     RoBERTa: cls first sep sep second sep. BERT: cls first sep second sep, with token_type_ids. Texts too long for
-    `length` tokens lose their end, the longer of a pair first. A label is the name of a class or, if no class has that
-    name, a whole number that counts them from 0; without `classes` it is any number, float32. `label=None` reads none,
-    for prediction.
+    `length` tokens lose their end, the longer of a pair first. A label is the name of a class or, if none of the names
+    is itself a whole number, one that counts them from 0; without `classes` it is any number, float32. `label=None`
+    reads none, for prediction.
 
     Raises:
       InputError: naming file and line, for a missing field, a text that is no string, a label outside `classes`, or one
@@ -106,19 +108,24 @@ def classes_of(records: Sequence[Record], label: str, *, also: Sequence[str] = (
             told = "empty" if value == "" else f"{value!r}, which is no name"
             raise InputError(f"{record.origin}: the {label} is {told}; name the classes in data.classes")
         names.add(name)
-    whole = all(name.removeprefix("-").isascii() and name.removeprefix("-").isdigit() for name in names)
-    return tuple(sorted(names, key=int) if whole else sorted(names))
+    return tuple(sorted(names, key=int) if all(map(_is_whole, names)) else sorted(names))
 
 
 def _name(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def _is_whole(name: str) -> bool:
+    """Whether it is a whole number, of no more digits than `int` reads."""
+    digits = name.removeprefix("-")
+    return digits.isascii() and digits.isdigit() and len(digits) < LONGEST_NUMBER
+
+
 def _number(record: Record, field: str) -> float:
     value = record.get(field)
     try:
         number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number) or abs(number) > float(np.finfo(np.float32).max):
         raise InputError(f"{record.origin}: the {field} {str(value)[:80]!r} is not a finite number")
@@ -130,7 +137,9 @@ def _label(record: Record, field: str, classes: Sequence[str]) -> int:
     name = _name(value)
     if name in classes:
         return list(classes).index(name)
-    if isinstance(value, int | str) and name.isascii() and name.isdigit() and int(name) < len(classes):
+    # Where classes are called 1, 2 and 3 a label 0 is none of them, and not the first.
+    counted = isinstance(value, int | str) and _is_whole(name) and not any(map(_is_whole, classes))
+    if counted and 0 <= int(name) < len(classes):
         return int(name)
     shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
     raise InputError(f"{record.origin}: the {field} {name[:80]!r} is not one of the {len(classes)} classes ({shown})")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from data.classification import PadTo, classification_examples
+from data.classification import PadTo, classes_of, classification_examples
 from data.records import Record
 from data.tokenizer import Tokenizer
 from errors import InputError
@@ -46,6 +46,20 @@ def test_a_label_outside_the_classes_is_refused_with_file_and_line(label, tokeni
     given = records(("fine", "good"), ("a", label))
     with pytest.raises(InputError, match=r"reviews.csv:3: the label .* is not one of the 2 classes \(bad, good\)"):
         classification_examples(given, tokenizer, length=8, classes=("bad", "good"))
+
+
+@pytest.mark.parametrize(("classes", "label"), [(("1", "2", "3"), "0"), (("-1", "1"), 0), (("10", "x"), "1")])
+def test_where_a_class_is_called_by_a_number_other_numbers_name_none(classes, label, tokenizer):
+    given = records(("fine", classes[0]), ("a", label))
+    with pytest.raises(InputError, match=rf"reviews.csv:3: the label '{label}' is not one of the {len(classes)} class"):
+        classification_examples(given, tokenizer, length=8, classes=classes)
+
+
+def test_a_number_longer_than_python_reads_is_a_name_like_any_other(tokenizer):
+    huge = "9" * 5000
+    assert classes_of(records(("a", "7"), ("b", huge)), "label") == ("7", huge)
+    with pytest.raises(InputError, match=r"reviews.csv:2: the label '9{80}' is not one of the 2 classes \(no, yes\)"):
+        classification_examples(records(("a", huge)), tokenizer, length=8, classes=("no", "yes"))
 
 
 def test_missing_fields_and_texts_that_are_none_are_refused(tokenizer):
