@@ -11,7 +11,7 @@ import numpy as np
 from flax import nnx
 
 from errors import InputError
-from metrics import spearman
+from metrics import pearson, spearman
 from tasks.task import Answer, Totals
 from tasks.whole_texts import WholeTexts
 
@@ -21,13 +21,16 @@ MOMENTS = ("told", "true", "told_told", "true_true", "told_true")
 class Regression(WholeTexts):
     """One number for each example, in the unit of its label; the loss is the mean squared error.
 
+    While training "pearson" comes from sums in float32; graded, from all answers at once in float64: exactly 0 where
+    they never vary, and right for labels far from the training ones.
+
     The output starts at the mean of the training labels. Labels of a spread far from 1 want to be scaled: the rate of
     learning knows nothing of their unit.
     """
 
     classes: ClassVar[tuple[str, ...]] = ()
     score_names: ClassVar[tuple[str, ...]] = ("loss", "pearson")
-    graded_names: ClassVar[tuple[str, ...]] = ("spearman",)
+    graded_names: ClassVar[tuple[str, ...]] = ("pearson", "spearman")  # the first also from sums
 
     def __post_init__(self):
         super().__post_init__()
@@ -56,8 +59,9 @@ class Regression(WholeTexts):
     def graded(self, answer: Answer, split: str) -> dict[str, float]:
         labels = self.examples(split).labels
         pairs = [(found["numbers"][0], labels[number]) for number, found in self.answered_rows(answer, split)]
-        found = spearman(*(np.asarray(each) for each in zip(*pairs, strict=True)))
-        return {"spearman": 0.0 if math.isnan(found) else found}  # what never varies has no correlation
+        told, true = (np.asarray(each, float) for each in zip(*pairs, strict=True))
+        found = {"pearson": pearson(told, true), "spearman": spearman(told, true)}
+        return {name: 0.0 if math.isnan(value) else value for name, value in found.items()}  # none of what never varies
 
     def baseline(self, split: str) -> dict[str, Any]:
         """Always answering the mean of the training labels; what never varies has no correlation."""

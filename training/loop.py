@@ -90,7 +90,7 @@ def check_settings(config: Any, mesh: Mesh) -> None:
 def check_best(config: Any, task: Task) -> None:
     """Raises InputError when the score that decides the best checkpoint is none of the task's."""
     best, graded = config.checkpoint.best, task.graded_names
-    if best in graded and not config.evaluation.graded:
+    if best in graded and best not in task.score_names and not config.evaluation.graded:
         raise InputError(f"checkpoint.best={best!r} is known only where answers are graded: set evaluation.graded=True")
     if best not in (*task.score_names, *graded):
         told = ", ".join((*task.score_names, *graded))

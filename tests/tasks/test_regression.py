@@ -86,9 +86,28 @@ def test_spearman_and_predictions_are_of_whole_answers(place):
 
     found = task.graded(answer, "validation")
     assert found["spearman"] == pytest.approx(stats.spearmanr([3, 1, 2, 5, 9, 4, 0], true).statistic)
+    wanted = stats.pearsonr([3, 1, 2, 5, 9, 4, 0], true).statistic
+    assert found["pearson"] == pytest.approx(wanted, abs=1e-4)  # 7e-6 off: labels are float32
     lines = list(task.predictions(answer, "test"))
     assert [line["number"] for line in lines] == [3.0, 1.0, 2.0]
     assert [line["origin"].split(":")[-1] for line in lines] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("far", [0.0, 1e5])
+def test_graded_correlations_hold_far_from_the_training_labels_and_are_0_without_any(far, place, tmp_path):
+    labels = [far + y for y in NUMBERS["validation"]]
+    write_lines(tmp_path / "validation.jsonl", [{"text": "a b", "label": y} for y in labels])
+    task = task_of(place, **{"data.validation": str(tmp_path / "validation.jsonl")})
+    told = np.asarray(labels) + np.random.default_rng(1).normal(size=7)
+
+    def graded(values):
+        left = iter(np.append(values, values[-1]).tolist())
+        return task.graded(lambda batch: {"numbers": np.asarray([next(left) for _ in batch["index"]])}, "validation")
+
+    error = abs(graded(told)["pearson"] - stats.pearsonr(told, labels).statistic)
+    print(f"error {error:.1e}")  # 2e-6 and 1.2e-4 seen: labels are float32
+    assert error < 1e-3
+    assert graded(np.full(7, 3.1)) == {"pearson": 0.0, "spearman": 0.0}
 
 
 def test_the_loss_compiles_and_a_batch_without_weights_counts_whole(place):
