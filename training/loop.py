@@ -47,6 +47,8 @@ def train(run: Run) -> tuple[TrainState, dict[str, float]]:
     )
     start_state = starter(run, optimizer)
     check_data_alike(run.task)
+    with leader_first("validation data"):
+        run.task.evaluation_batches("validation")  # what is wrong there is told now, not after `evaluation.every` steps
     state_like = jax.eval_shape(start_state, jax.random.key(config.seed), {})
     check_disk_space(run.directory, state_like, checkpoints=config.checkpoint.keep + 2)
     begun = restore(run, state_like) or _start(run, start_state)

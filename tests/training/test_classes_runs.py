@@ -125,6 +125,14 @@ def test_a_finished_run_knows_its_classes_where_other_files_hold_fewer(colours, 
     assert set(line["probabilities"]) == {"blue", "green", "none", "red"}
 
 
+def test_a_broken_validation_file_is_told_before_the_first_step(words, tmp_path, run):
+    write_lines(tmp_path / "validation.jsonl", [{"text": "red blue", "score": 3.0}, {"text": "red blue"}])
+    files = (*places(words, "train"), *places(tmp_path, "validation"), "data.label=score", "data.classes=()")
+    with pytest.raises(InputError, match=r"validation.jsonl:2: has no field 'score'"):
+        run(tmp_path / "run", *QUICK, *files, "task=regression", "checkpoint.best=pearson", recipe="tiny_classifier.py")
+    assert not list(tmp_path.glob("run/*.jsonl"))
+
+
 def test_a_finished_model_is_not_asked_with_another_pooling(colours, run, tmp_path):
     workdir, settings = colours
     others = [setting for setting in settings if not setting.startswith("model.pooling")]
