@@ -13,6 +13,10 @@ class InputError(ValueError):
     """
 
 
+class NoSplitError(InputError):
+    """A split that the config does not name."""
+
+
 def told_in_one_sentence(error: Exception) -> str | None:
     """What to print instead of a traceback; None for a defect of ours."""
     if isinstance(error, (InputError, FloatingPointError)):

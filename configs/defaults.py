@@ -110,7 +110,8 @@ def _data() -> ConfigDict:
     data.name = ""  # TFDS name, such as "glue/sst2" (tfds)
     data.directory = ""  # TFDS data directory; "" = TFDS's own default (tfds)
     data.prepare = False  # download and prepare a data set that is not in the directory yet (tfds)
-    data.train = "train"  # path, directory or glob (files), or split (stdlib, tfds)
+    data.train = "train"  # path, directory or glob (files), or split (stdlib, tfds); mode=evaluate needs it for the
+    #                       baseline beside the scores alone: "" = none
     data.mixture = ()  # ((place like data.train, weight), ...): rows drawn in these shares instead (masked_lm)
     data.validation = "validation"  # likewise
     data.test = ""  # likewise; "" = there is none

@@ -156,6 +156,7 @@ class QuestionAnswering(ExampleTask):
         return given
 
     def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
+        self.examples(split, labelled=False)  # what is wrong there is told before validation is answered
         threshold = self.threshold(answer)
         for found in self._found(answer, split, labelled=False):
             yield found.described(threshold, top=self.config.prediction.top)

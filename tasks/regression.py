@@ -42,8 +42,8 @@ class Regression(WholeTexts):
 
     def loss(self, model: nnx.Module, batch: Mapping[str, jax.Array], *, rngs: nnx.Rngs | None) -> Totals:
         """The correlation's sums are of differences from a fixed number, lest large ones cancel in float32."""
-        told = self.logits(model, batch, rngs)[:, 0] - self._mean
-        true = batch["labels"] - self._mean
+        told = self.logits(model, batch, rngs)[:, 0] - self._offset
+        true = batch["labels"] - self._offset
         weights = batch.get("example_weights", jnp.ones(true.shape, jnp.float32))
         each = dict(zip(MOMENTS, (told, true, told**2, true**2, told * true), strict=True))
         moments = {name: (weights * value).sum() for name, value in each.items()}
@@ -79,6 +79,10 @@ class Regression(WholeTexts):
 
     def reply(self, answer: Answer, line: str) -> str:
         return f"{float(self.told_of(answer, line)['numbers'][0]):.4g}"
+
+    @property
+    def _offset(self) -> float:
+        return self._mean if self.config.data.train else 0.0
 
     @cached_property
     def _mean(self) -> float:

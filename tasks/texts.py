@@ -8,7 +8,7 @@ from data.parallel import is_parallel, read_parallel
 from data.records import Record, read_records
 from data.stdlib import read_stdlib
 from data.tokenizer import Tokenizer
-from errors import InputError
+from errors import InputError, NoSplitError
 
 SOURCES = ("stdlib", "files", "tfds")
 SPLITS = ("train", "validation", "test")
@@ -27,7 +27,7 @@ def read_split(settings: Any, split: str, *, fields: Sequence[str], optional: Se
     if split == "train" and settings.mixture:
         return [record for records, _ in read_mixture(settings, fields=fields) for record in records]
     if not settings[split]:
-        raise InputError(f"data.{split} is empty: say which file or split it is, or choose another split")
+        raise NoSplitError(f"data.{split} is empty: say which file or split it is, or choose another split")
     return _read(settings, settings[split], key=f"data.{split}", fields=fields, optional=optional)
 
 

@@ -125,6 +125,22 @@ def test_a_finished_run_knows_its_classes_where_other_files_hold_fewer(colours, 
     assert set(line["probabilities"]) == {"blue", "green", "none", "red"}
 
 
+@pytest.mark.parametrize("kind", ["colours", "regression"])
+def test_a_finished_run_is_scored_without_its_training_split(kind, run, request, words, capsys):
+    workdir, settings = request.getfixturevalue(kind)
+    asked = (*settings, "mode=evaluate", "evaluation.split=test")
+    run(workdir, *asked, recipe="tiny_classifier.py")
+    before = json.loads((workdir / "result_test.json").read_text())
+    run(workdir, *asked, "data.train=", recipe="tiny_classifier.py")
+    after = json.loads((workdir / "result_test.json").read_text())
+    assert "no baseline beside the scores: data.train is empty" in capsys.readouterr().out
+    assert after["baseline"] == {}
+    assert {**after, "baseline": 0, "wall_seconds": 0} == pytest.approx({**before, "baseline": 0, "wall_seconds": 0})
+    with pytest.raises(InputError, match=r"gone.jsonl: no such file"):
+        run(workdir, *asked, f"data.train={words}/gone.jsonl", recipe="tiny_classifier.py")
+    assert "loss" not in capsys.readouterr().out
+
+
 def test_a_broken_validation_file_is_told_before_the_first_step(words, tmp_path, run):
     write_lines(tmp_path / "validation.jsonl", [{"text": "red blue", "score": 3.0}, {"text": "red blue"}])
     files = (*places(words, "train"), *places(tmp_path, "validation"), "data.label=score", "data.classes=()")
