@@ -120,7 +120,7 @@ def _data() -> ConfigDict:
     data.text_pair = ""  # field that holds the second text of a pair (the question); "" = single texts
     data.target = ""  # field that holds the text to write (translation, summarisation)
     data.references = ()  # fields that hold texts which would be right, where there are several; () = target; the
-    #                       first stands for the target in a split that has none (not train)
+    #                       first stands for the target in a split that has none (not train), and it for all of them
     data.prefix = ""  # stands before each text to read, such as "summarize: " (translation, summarisation)
     data.choices = ""  # field that holds the answers to choose from (multiple_choice, candidates)
     data.blank = ""  # where a question has this, a choice stands in its place; "" = after it (multiple_choice)

@@ -39,8 +39,9 @@ class Pairs(Writing):
     def examples(self, split: str, *, labelled: bool = True) -> PairExamples:
         data = self.config.data
         target = self._target(split) if labelled else ""
+        right = self._right_fields(split) if labelled and split != "train" else ()  # a gap is told now, not when graded
         examples = pair_examples(
-            read_split(data, split, fields=tuple(f for f in (data.text_pair, data.text, target) if f)),
+            read_split(data, split, fields=tuple(f for f in (data.text_pair, data.text, target, *right) if f)),
             self.tokenizer,
             self.form,
             text=data.text,
@@ -57,8 +58,18 @@ class Pairs(Writing):
         data = self.config.data
         if split == "train" or not data.references:
             return data.target
-        first = read_split(data, split, fields=(), optional=(data.target,))[0]
-        return data.target if data.target in first.values else data.references[0]
+        return data.target if data.target in self._told_in(split) else data.references[0]
+
+    def _right_fields(self, split: str) -> tuple[str, ...]:
+        """The fields of all that would be right: where a split has none of `data.references`, `data.target`."""
+        data = self.config.data
+        there = self._told_in(split) if data.references else {}
+        return tuple(data.references) if any(field in there for field in data.references) else (data.target,)
+
+    def _told_in(self, split: str) -> Mapping[str, Any]:
+        """What the first record of a split has of these fields."""
+        data = self.config.data
+        return read_split(data, split, fields=(), optional=(data.target, *data.references))[0].values
 
     def _check_questions(self, examples: PairExamples) -> None:
         """A question sees everything: tokens for which the net has no slot would not, and nobody would say so."""
@@ -151,8 +162,7 @@ class Pairs(Writing):
 
     def _right(self, split: str) -> list[list[str]]:
         """Of each text, all that would be right to write."""
-        data = self.config.data
-        columns = [self.texts(split, field) for field in data.references or (data.target,)]
+        columns = [self.texts(split, field) for field in self._right_fields(split)]
         return [list(each) for each in zip(*columns, strict=True)]
 
     def _counts(self, split: str) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from errors import InputError
+from tests.tasks.files import write_lines
 from tests.training.conftest import WORDS, read_lines
 
 SHORT = ("train.steps=8", "optimizer.warmup_steps=0", "log.every=1", "evaluation.every=8", "checkpoint.every=4")
@@ -138,6 +139,17 @@ def test_a_summary_is_of_what_a_question_asks(corpus, pairs, tmp_path, run, capf
     monkeypatch.setattr(sys, "stdin", io.StringIO("no tab\nbadan\tbadan bades\n"))
     run(tmp_path / "run", *flags, "checkpoint.best=rouge1", "mode=talk", recipe="tiny_writer.py")
     assert "write the question, a tab, and the text" in capfd.readouterr().err
+
+
+def test_a_split_without_the_references_is_scored_by_its_target_and_a_gap_is_told(pairs, tmp_path, run):
+    flags = (*SHORT, *of(pairs), "train.steps=2", "evaluation.every=2", "task=summarisation")
+    run(tmp_path / "run", *flags, "data.references=('one','two')", recipe="tiny_writer.py")
+    assert result(tmp_path / "run")["baseline"]["rouge1"] > 0
+    lines = [row | {"one": "badan"} for row in read_lines(pairs / "validation.jsonl")]
+    write_lines(tmp_path / "test.jsonl", [lines[0] | {"two": "bades"}, *lines[1:]])
+    asked = ("data.references=('one','two')", f"data.test={tmp_path}/test.jsonl", "evaluation.split=test")
+    with pytest.raises(InputError, match=r"test.jsonl:2: has no field 'two'"):
+        run(tmp_path / "run", *flags, *asked, "mode=evaluate", recipe="tiny_writer.py")
 
 
 def test_a_language_model_goes_on_with_prompts(corpus, tmp_path, run, capfd, monkeypatch):
