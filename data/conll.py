@@ -49,13 +49,13 @@ def conll_text(sentences: Iterable[Mapping[str, Any]], *, columns: Sequence[str]
     """The file that `read_conll` reads as these records, its cells divided by spaces; of `columns` "word", "lemma" and
     "frame" can be written. ("lemma",) alone gives what srl-eval.pl reads.
 
-    A lemma that is unknown is written as its word. Spaces inside a cell become "_", which that script would take for
-    the next cell.
+    A lemma that is unknown is written as its word, and as "_" where that reads as none ("-") or as roles. Spaces inside
+    a cell become "_", which that script would take for the next cell.
     """
     blocks = []
     for sentence in sentences:
         words, predicates = sentence["words"], sentence["predicates"]
-        told = {each["index"]: {"lemma": words[each["index"]], "frame": "-"} | each for each in predicates}
+        told = {each["index"]: {"frame": "-"} | each | {"lemma": _lemma(each, words)} for each in predicates}
         cells = {name: [str(told[i][name]) if i in told else "-" for i in range(len(words))] for name in _PREDICATE}
         cells["word"] = words
         rows = [["_".join(str(cells[name][i]).split()) for name in columns] for i in range(len(words))]
@@ -64,6 +64,11 @@ def conll_text(sentences: Iterable[Mapping[str, Any]], *, columns: Sequence[str]
                 row.append(cell)
         blocks.append("".join(" ".join(row) + "\n" for row in rows) + "\n")
     return "".join(blocks)
+
+
+def _lemma(predicate: Mapping[str, Any], words: Sequence[str]) -> str:
+    lemma = str(predicate.get("lemma", words[predicate["index"]]))
+    return "_" if lemma == "-" or _CELL.fullmatch(lemma) else lemma
 
 
 def brackets(spans: Sequence[Span], length: int) -> list[str]:

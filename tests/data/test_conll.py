@@ -129,6 +129,15 @@ def test_lemmas_that_are_unknown_and_cells_with_spaces_can_be_written():
     assert conll_text([sentence], columns=("lemma",)) == "- (A0*)\nsleeps (V*)\n\n"
 
 
+@pytest.mark.parametrize("word", ["-", "*", "(A0*"])
+def test_a_predicate_that_looks_like_none_or_like_roles_is_read_again(word, tmp_path):
+    sentence = {"words": [word, "b"], "predicates": [{"index": 0}], "spans": [[(0, 1, "V"), (1, 2, "A1")]]}
+    (again,) = read(tmp_path, conll_text([sentence]))
+    assert again.values["words"] == [word, "b"]
+    assert again.values["predicates"] == [{"index": 0, "lemma": "_"}]
+    assert again.values["spans"] == sentence["spans"]
+
+
 def test_spans_that_overlap_cannot_be_written():
     assert brackets([(0, 3, "A"), (3, 4, "B")], 5) == ["(A*", "*", "*)", "(B*)", "*"]
     for wrong in ([(0, 2, "A"), (1, 3, "B")], [(1, 1, "A")], [(2, 4, "A")]):
