@@ -18,6 +18,7 @@ from typing import Any
 
 from data.conll import read_conll
 from data.conll2012 import is_conll2012, read_conll2012
+from data.json_values import json_value
 from data.squad import squad_questions
 from errors import InputError
 
@@ -190,7 +191,7 @@ def _read_jsonl(file: Path, text: str) -> Iterator[Record]:
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
+            value = json_value(line)
         except (ValueError, RecursionError) as error:
             reason = getattr(error, "msg", None) or str(error)
             raise InputError(

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from data.json_values import json_value
 from errors import InputError
 
 PLACES = "data, each with paragraphs, each with context and qas"
@@ -40,7 +41,7 @@ def _question(asked: Any, around: dict[str, Any], origin: str) -> dict[str, Any]
 
 def _parsed(file: str, text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
+        value = json_value(text)
     except (ValueError, RecursionError) as error:
         line = f":{error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise InputError(f"{file}{line}: is not valid JSON ({getattr(error, 'msg', error)})") from error

@@ -77,6 +77,7 @@ REFUSED = {
     "cut.jsonl": ('{"text": "a"}\n{"text": "b', r"cut.jsonl:2: is not valid JSON"),
     "deep.jsonl": ("[" * 100_000, r"deep.jsonl:1: is not valid JSON"),
     "number.jsonl": ('{"n": ' + "9" * 5000 + "}", r"number.jsonl:1: is not valid JSON"),
+    "key.jsonl": ('{"a": 1}\n{"a": 1, "b": 2, "a": 3}', r"key.jsonl:2: .*the key 'a' stands twice in one object"),
     "list.jsonl": ('{"text": 1}\n\n[1]\n', r"list.jsonl:3: holds a JSON list"),
     "surrogate.jsonl": ('{"text": "\\ud800"}', r"surrogate.jsonl:1: holds half of a surrogate"),
     "latin.txt": (b"one\ntwo \xe9t\xe9", r"latin.txt:2: is not UTF-8 \(byte 8 of the file is 0xe9\).*ISO-8859-1"),

@@ -124,6 +124,7 @@ BROKEN = [
     ('{"data": [{"paragraphs": [{"context": "x", "qas": [{"id": 1.5}]}]}]}', "question 0: its id is float"),
     ('{"data": [\n{"paragraphs": }]}', r"dev.json:2: is not valid JSON \(Expecting value\)"),
     ('{"data": []}', "holds no record"),
+    ('{"data": [], "data": [3]}', "the key 'data' stands twice in one object"),
     (json.dumps(squad(asked(question="\ud800"))), "question a: holds half of a surrogate pair"),
 ]
 
