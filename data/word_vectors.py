@@ -19,6 +19,7 @@ from jaxtyping import Float
 from data.fasttext import MAGIC, FastText
 from errors import InputError
 
+MARK = b"\xef\xbb\xbf"  # of byte order, before the first line
 LONGEST_LINE = 1 << 20  # bytes; a file without line ends is no such file
 
 
@@ -90,7 +91,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes, int]]:
         dimension, number, begun = 0, 0, False
         while line := file.readline(LONGEST_LINE):
             number += 1
-            content = line.rstrip(b" \r\n")
+            content = line.rstrip(b" \r\n").removeprefix(MARK if number == 1 else b"")
             if len(line) == LONGEST_LINE or b"\0" in line:
                 raise InputError(
                     f"{path}:{number}: is no line of a word and numbers; unzip the file, or choose another"

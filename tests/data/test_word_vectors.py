@@ -34,6 +34,12 @@ def test_a_header_is_no_word_and_blanks_may_end_a_line_as_fasttext_writes_them(t
     assert read_word_vectors(tmp_path / "wiki.vec.gz", ["the"]).vectors["the"].tolist() == [1, 2, 3]
 
 
+@pytest.mark.parametrize("header", ["", "2 2\n"])
+def test_a_mark_of_byte_order_is_no_part_of_the_first_word(header, tmp_path):
+    (tmp_path / "glove.txt").write_text(f"{header}the 1 2\nof 3 4\n", encoding="utf-8-sig")
+    assert set(read_word_vectors(tmp_path / "glove.txt", ["the", "of"]).vectors) == {"the", "of"}
+
+
 def test_bytes_that_are_no_utf_8_are_passed_over_since_nobody_asks_for_them(tmp_path):
     (tmp_path / "glove.txt").write_bytes(b"\xff\xfe 1 2\nthe 3 4\n")
     assert read_word_vectors(tmp_path / "glove.txt", ["the"]).vectors["the"].tolist() == [3, 4]
