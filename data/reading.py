@@ -1,6 +1,7 @@
 """Questions with windows of their documents, as tokens that know which characters they stand for."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
@@ -192,12 +193,29 @@ def _documents(questions: Sequence[Question], tokenizer: Tokenizer, numbers: dic
     texts = list(dict.fromkeys(question.document for question in questions))
     encoded = tokenizer.encode_with_spans(texts)
     of = {
-        text: Document(ids.astype(np.int32), spans, _words(text, spans, numbers))
+        text: Document(ids.astype(np.int32), _with_marks(text, spans), _words(text, spans, numbers))
         for text, (ids, spans) in zip(texts, encoded, strict=True)
     }
     for question in questions:
         _refuse_empty(of[question.document].ids, question, "document")
     return tuple(of[question.document] for question in questions)
+
+
+def _with_marks(text: str, spans: Int[np.ndarray, "n 2"]) -> Int[np.ndarray, "n 2"]:
+    """Each token's end moved over the combining marks behind it that no token has: some vocabularies leave accents out
+    or write them together with their letter, and an answer would lose its last one.
+    """
+    points, at = np.unique(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32), return_inverse=True)
+    mark = np.asarray([unicodedata.category(chr(point)).startswith("M") for point in points], bool)[at]
+    real = np.flatnonzero(spans[:, 0] < spans[:, 1])
+    if not mark.any() or not len(real):
+        return spans
+    ends, following = spans[real, 1], np.append(spans[real[1:], 0], len(text))
+    others = np.append(np.flatnonzero(~mark), len(text))
+    reached = others[np.searchsorted(others, ends)]  # the first place from the end on that holds no mark
+    moved = spans.copy()
+    moved[real, 1] = np.maximum(ends, np.minimum(reached, following))
+    return moved
 
 
 def _words(text: str, spans: Int[np.ndarray, "n 2"], numbers: dict[str, int]) -> Int[np.ndarray, " n"]:
