@@ -71,8 +71,9 @@ class Decoder:
     """A model and how it writes, compiled once for each shape of prompts; the weights are laid out when it is made."""
 
     def __init__(self, model: nnx.Module, settings: Settings):
+        self._prompts, self.settings = model.prompts, settings
+        _refuse_other_kind(self._prompts.reads, settings.decoder_start_token_id)
         graph, self._parameters = nnx.split(model.for_steps())
-        self.settings = settings
 
         def whole(parameters: Any, input_ids: Array, inputs: dict[str, Any]) -> Written:
             return generate(nnx.merge(graph, parameters), input_ids, settings, **inputs)
@@ -106,10 +107,24 @@ class Decoder:
 
     def _checked(self, input_ids: Array, inputs: dict[str, Any]) -> tuple[Array, dict[str, Any]]:
         given = {name: value for name, value in inputs.items() if value is not None}
-        mask = given.get("attention_mask")
-        if mask is not None and self.settings.decoder_start_token_id is None and not np.all(np.asarray(mask)[:, -1]):
-            row = int(np.argmin(np.asarray(mask)[:, -1] != 0))
+        drawn = {name: given.pop(name) for name in ("key", "row_ids") if name in given}
+        ids, arrays = np.asarray(input_ids), jax.tree.map(np.asarray, given, is_leaf=lambda x: x is not given)
+        self._prompts.check(ids, arrays)
+        mask = arrays.get("attention_mask")
+        if mask is not None and not self._prompts.reads and not np.all(mask[:, -1]):
+            row = int(np.argmin(mask[:, -1] != 0))
             raise InputError(f"prompt {row} ends in padding: pad prompts on the left, so that a token comes last")
-        if not input_ids.shape[1]:
-            raise InputError("the prompts are empty: give each at least one token")
-        return jnp.asarray(input_ids), jax.tree.map(jnp.asarray, given)
+        if not hasattr(drawn.get("key", ids), "dtype"):
+            raise InputError(f"key must be one to draw with, jax.random.key(seed), got {drawn['key']!r}")
+        if (rows := np.shape(drawn.get("row_ids", ids[:, 0]))) != ids.shape[:1]:
+            raise InputError(f"row_ids must be one number for each of {len(ids)} prompts, got the shape {rows}")
+        return jnp.asarray(ids), jax.tree.map(jnp.asarray, arrays | drawn)
+
+
+def _refuse_other_kind(reads: bool, start: int | None) -> None:
+    if reads and start is None:
+        raise InputError(
+            "this model reads a text and writes another: set decoder_start_token_id to the token that it writes behind"
+        )
+    if start is not None and not reads:
+        raise InputError(f"decoder_start_token_id={start} is of models that read; this one goes on: leave it out")

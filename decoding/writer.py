@@ -7,6 +7,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from decoding.settings import Settings
+from errors import InputError
 
 
 class Cache(Protocol):
@@ -30,6 +31,7 @@ class Writer(Protocol):
     """
 
     start: Any
+    prompts: Any  # what it takes to write from, and refuses: `models.prompts.Prompts`
 
     def for_steps(self) -> Self:
         """The same model, as it writes fastest."""
@@ -86,9 +88,17 @@ def prompted(
     attention_mask: Int[Array, "B P"] | None = None,
     **inputs: Array | None,
 ) -> Prompt:
-    """`input_ids` as the prompt, padded on its left; or, with a `decoder_start_token_id`, as the text to be read."""
+    """`input_ids` as the prompt, padded on its left; or, with a `decoder_start_token_id`, as the text to be read.
+
+    Raises:
+      InputError: there is more that nothing would read.
+    """
     room = settings.max_new_tokens + settings.prompt_lookup_num_tokens
     if settings.decoder_start_token_id is None:
+        if unread := [name for name, value in inputs.items() if value is not None]:
+            raise InputError(
+                f"a model that goes on with its prompt takes no {unread[0]}: give attention_mask or nothing"
+            )
         return Prompt(input_ids, model.start(input_ids.shape[0], input_ids.shape[1] + room), attention_mask)
     cache = model.start(input_ids, capacity=1 + room, attention_mask=attention_mask, **inputs)
     start = jnp.full((input_ids.shape[0], 1), settings.decoder_start_token_id, jnp.int32)

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 
 from errors import InputError
 from models.cache import Cache
+from models.config import LongformerConfig
 from models.encoder_decoder import EncoderDecoder
 from models.few_rows import laid_out
 from models.heads import ClassificationHead, pooled
@@ -21,6 +22,7 @@ from models.outputs import (
     TextClassifierOutput,
     TextSpanOutput,
 )
+from models.prompts import READ, Prompts
 from models.stack import Encoder
 
 
@@ -34,6 +36,11 @@ class Writer(nnx.Module):
     @abstractmethod
     def writing(self) -> nnx.Module:
         """The net that writes."""
+
+    @property
+    @abstractmethod
+    def prompts(self) -> Prompts:
+        """What it writes from."""
 
     @abstractmethod
     def logits(self, x: Float[Array, "B T D"]) -> Float[Array, "B T V"]:
@@ -87,6 +94,10 @@ class CausalLM(Writer):
     @property
     def writing(self) -> Encoder:
         return self.encoder
+
+    @property
+    def prompts(self) -> Prompts:
+        return Prompts(False, self.encoder.cfg.vocab_size)
 
     def logits(self, x: Float[Array, "B T D"]) -> Float[Array, "B T V"]:
         return self.encoder.embeddings.attend(x)
@@ -160,6 +171,12 @@ class Generator(Writer):
     @property
     def writing(self) -> EncoderDecoder:
         return self.net
+
+    @property
+    def prompts(self) -> Prompts:
+        cfg = self.net.cfg.encoder
+        marked = ("global_attention_mask",) if isinstance(cfg, LongformerConfig) else ()
+        return Prompts(True, cfg.vocab_size, (*READ, *marked), cfg.max_global_tokens if marked else 0)
 
     def last_map(self) -> tuple[float, Float[Array, "V D"], Float[Array, "V"]]:
         words = self.net.encoder.embeddings.word.embedding
