@@ -127,10 +127,17 @@ class Settings:
     def check_vocabulary(self, size: int) -> None:
         """Raises InputError for a token id, or a number of candidates, that a vocabulary of that size does not have."""
         ids = {"pad_token_id": (self.pad_token_id,), "eos_token_id": self.ends, "suppress_tokens": self.suppress_tokens}
-        ids |= {"forced_bos_token_id": (self.forced_bos_token_id,), "forced_eos_token_id": (self.forced_eos_token_id,)}
+        for name in ("forced_bos_token_id", "forced_eos_token_id", "decoder_start_token_id"):
+            ids[name] = (getattr(self, name),)
         for name, each in ids.items():
             for one in each:
                 if one is not None and one >= size:
                     raise InputError(f"{name}={one} is beyond the vocabulary of {size} tokens")
         if self.top_k > size:
             raise InputError(f"top_k={self.top_k} is more than the vocabulary's {size} tokens")
+        never = {*self.suppress_tokens, *(self.ends if self.min_new_tokens else ())}
+        if len(never) == size:
+            raise InputError(
+                f"suppress_tokens{' and eos_token_id' if self.min_new_tokens else ''} leave none of the {size} tokens "
+                "to write: leave some out"
+            )

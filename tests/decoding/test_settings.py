@@ -50,7 +50,18 @@ def test_what_a_vocabulary_does_not_have_is_refused():
     for changes, sentence in (
         ({"pad_token_id": 10}, "pad_token_id=10 is beyond the vocabulary of 10 tokens"),
         ({"eos_token_id": (3, 11)}, "eos_token_id=11 is beyond"),
+        ({"decoder_start_token_id": 10}, "decoder_start_token_id=10 is beyond the vocabulary of 10 tokens"),
         ({"do_sample": True, "top_k": 11}, "top_k=11 is more than the vocabulary's 10 tokens"),
+        ({"suppress_tokens": tuple(range(10))}, "suppress_tokens leave none of the 10 tokens to write"),
+        (
+            {"suppress_tokens": tuple(range(8)), "eos_token_id": (8, 9), "min_new_tokens": 1},
+            "suppress_tokens and eos_token_id leave none of the 10 tokens",
+        ),
     ):
         with pytest.raises(InputError, match=sentence):
             Settings(max_new_tokens=1, **changes).check_vocabulary(10)
+
+
+def test_what_leaves_a_token_to_write_is_not_refused():
+    Settings(max_new_tokens=1, suppress_tokens=tuple(range(8)), eos_token_id=(8, 9)).check_vocabulary(10)
+    Settings(max_new_tokens=1, suppress_tokens=tuple(range(9)), decoder_start_token_id=9).check_vocabulary(10)
