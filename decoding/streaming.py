@@ -46,9 +46,9 @@ def streams(
     Raises:
       InputError: at once, for an empty stop string, or a `chunk` below 1.
     """
-    if chunk < 1:
-        raise InputError(f"chunk must be at least 1 token, got {chunk}")
-    if isinstance(stop, str) or not all(stop):
+    if isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1:
+        raise InputError(f"chunk must be at least 1 token, a whole number, got {chunk!r}")
+    if not isinstance(stop, Sequence) or isinstance(stop, str) or not all(isinstance(s, str) and s for s in stop):
         raise InputError(f"stop must be a list of strings, none of them empty, got {stop!r}")
     return _streams(decoder, input_ids, decode, tuple(stop), chunk, inputs)
 

@@ -70,8 +70,11 @@ def test_what_cannot_be_streamed_is_refused(decoder, prompts):
         next(stream(decoder, prompts, decode))
     with pytest.raises(InputError, match="chunk must be at least 1"):
         streams(decoder, prompts, decode, chunk=0)
-    with pytest.raises(InputError, match="stop must be a list of strings"):
-        streams(decoder, prompts, decode, stop="ab")
+    with pytest.raises(InputError, match=r"a whole number, got 2\.5"):
+        streams(decoder, prompts, decode, chunk=2.5)
+    for stop in ("ab", None, [1, 2]):
+        with pytest.raises(InputError, match="stop must be a list of strings"):
+            streams(decoder, prompts, decode, stop=stop)
     with pytest.raises(InputError, match="none of them empty"):
         streams(decoder, prompts, decode, stop=[""])
     searching = Decoder(writer("transformer"), Settings(max_new_tokens=4, num_beams=2))
