@@ -8,7 +8,7 @@ import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 
 from errors import InputError
@@ -59,7 +59,8 @@ def divided(devices: Sequence, count: int) -> list[list]:
 def _gpus() -> list[str]:
     """The GPUs that may be seen, by CUDA's numbers or names."""
     if (told := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return [name for name in told.split(",") if name.strip()]
+        names = (name.strip() for name in told.split(","))
+        return list(takewhile(lambda name: name and not name.startswith("-"), names))  # CUDA stops at one that is none
     command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.split()

@@ -31,8 +31,12 @@ def devices_of(config: Any) -> list[Any]:
     """The devices of the run; in mode=plan those of `plan.topology`, which need not be present.
 
     Raises:
-      InputError: the topology is unknown, or the compiler for it is not installed.
+      InputError: a device's memory or rate is below 0, the topology is unknown, or the compiler for it is not
+        installed.
     """
+    for key in ("memory_gib", "tflops") if config.mode == "plan" else ():
+        if not config.plan[key] >= 0:
+            raise InputError(f"plan.{key}={config.plan[key]:g} must be above 0, or 0 for what is known of the device")
     name = config.plan.topology if config.mode == "plan" else ""
     if not name:
         return jax.devices()

@@ -21,6 +21,7 @@ from whole_files import write_json
 OUT = machine.ROOT / "experiments" / "costs" / "results" / "points.json"
 PACKAGES = ("jax", "jaxlib", "flax")
 PUBLISHED_LENGTHS = (512, 1024)  # tokens
+LEAST = 4  # shapes of each net: one more than the terms of its memory, since each is left out once
 
 
 def planned(fit: int, withheld: int) -> list[tuple[Shape, bool]]:
@@ -38,14 +39,17 @@ def planned(fit: int, withheld: int) -> list[tuple[Shape, bool]]:
     return found
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fit", type=int, default=14, help="shapes of each net that prices are fitted to")
     parser.add_argument(
         "--withheld", type=int, default=4, help="further shapes of each net, twice, and the published ones"
     )
     parser.add_argument("--out", type=Path, default=OUT)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
+    if given.fit < LEAST or given.withheld < 0:
+        print(f"--fit should be {LEAST} or more, --withheld 0 or more", file=sys.stderr)
+        return 2
     report = machine.provenance("python -m experiments.costs", PACKAGES) | {"points": []}
     if given.out.exists():
         try:

@@ -5,6 +5,7 @@ import pytest
 
 from data.masking import predictions_per_row
 from errors import InputError
+from experiments.costs.__main__ import LEAST, main
 from experiments.costs.fit import fitted, fitted_peak, left_out
 from experiments.costs.measure import MODELS, Shape, drawn, measured, published
 from experiments.costs.page import SECONDS, points_table
@@ -66,6 +67,14 @@ def test_too_few_points_or_a_step_without_time_are_one_sentence():
         fitted(TIME, points[:4], [1.0] * 4)
     with pytest.raises(InputError, match="took no time"):
         fitted(TIME, points, [1.0, 1.0, 0.0, 1.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize("options", [["--fit=3"], ["--withheld=-1"]])
+def test_too_few_shapes_are_refused_before_any_is_measured(options, tmp_path, capsys):
+    assert main([*options, f"--out={tmp_path / 'points.json'}"]) == 2
+    assert "--fit should be 4 or more, --withheld 0 or more" in capsys.readouterr().err
+    assert not (tmp_path / "points.json").exists()
+    assert min(2 * LEAST - 1 - len(TIME), LEAST - 1 - len(LAYERS)) >= 0
 
 
 @pytest.mark.parametrize("shape", [*drawn("transformer", 4, seed=2), published("transformer", 1024)])

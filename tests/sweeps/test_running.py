@@ -153,6 +153,9 @@ def test_gpus_chips_and_cores_are_given_out(monkeypatch):
     assert shares(1) == [Share()]
     with pytest.raises(InputError, match="--at-once=5 is more than the 4 GPUs"):
         shares(5)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")  # as many hide all of them
+    monkeypatch.setattr("sweeps.devices._tpu_chips", list)
+    assert shares(2) == [Share((0, 1)), Share((2, 3))]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr("sweeps.devices._tpu_chips", lambda: [str(chip) for chip in range(8)])
     first, second = shares(2)

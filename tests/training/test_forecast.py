@@ -53,6 +53,12 @@ def test_a_topology_that_cannot_be_compiled_for_is_one_sentence(tmp_path, run):
         run(tmp_path / "run", "mode=plan", "plan.topology=nowhere:9x9")
 
 
+@pytest.mark.parametrize("key", ["plan.memory_gib=-1.0", "plan.tflops=-1.0"])
+def test_a_device_of_less_than_nothing_is_refused(tmp_path, run, key):
+    with pytest.raises(InputError, match=key.replace(".0", "") + " must be above 0, or 0 for what is known"):
+        run(tmp_path / "run", "mode=plan", key)
+
+
 def test_what_helps_comes_first_and_what_is_done_is_left_out(planned):
     from ml_collections import ConfigDict
 
