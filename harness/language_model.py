@@ -29,6 +29,8 @@ from harness.loaded import Loaded
 
 SHORTEST = 32  # tokens of a padded row; others are this times a power of two, each compiled once
 SAMPLING = ("temperature", "top_k", "top_p", "min_p")
+RULES = ("min_new_tokens", "repetition_penalty", "no_repeat_ngram_size")
+ALONE = {"num_beams": 1, "num_return_sequences": 1}  # one text is followed, up to where it is to stop
 
 Row = tuple[list[int], list[int]]
 """A context and what follows it, as ids; neither is empty."""
@@ -110,11 +112,15 @@ class LanguageModel(TemplateLM):
         return found
 
     def _settings(self, how: dict[str, Any]) -> Settings:
+        known = {"until", "max_gen_toks", "do_sample", *SAMPLING, *RULES}
+        for name, value in how.items():
+            if name not in known and (name not in ALONE or value != ALONE[name]):
+                raise InputError(f"{name}={value!r} of a task's generation_kwargs is nothing done here: leave it out")
         if how["max_gen_toks"] >= self.max_length:
             raise InputError(f"{how['max_gen_toks']} tokens to write leave no room in a row of {self.max_length}")
-        drawn = {name: how[name] for name in SAMPLING if name in how} if how["do_sample"] else {}
+        chosen = {name: how[name] for name in (*RULES, *(SAMPLING if how["do_sample"] else ())) if name in how}
         ends = {"eos_token_id": self.eot_token_id, "pad_token_id": self.tokenizer.pad_id}
-        return Settings(max_new_tokens=how["max_gen_toks"], do_sample=how["do_sample"], **ends, **drawn)
+        return Settings(max_new_tokens=how["max_gen_toks"], do_sample=how["do_sample"], **ends, **chosen)
 
     def _written(self, requests: Sequence[Any], settings: Settings, stop: tuple[str, ...]) -> list[str]:
         room = self.max_length - settings.max_new_tokens
