@@ -115,7 +115,7 @@ class LanguageModel(TemplateLM):
         known = {"until", "max_gen_toks", "do_sample", *SAMPLING, *RULES}
         for name, value in how.items():
             if name not in known and (name not in ALONE or value != ALONE[name]):
-                raise InputError(f"{name}={value!r} of a task's generation_kwargs is nothing done here: leave it out")
+                raise InputError(f"{name}={value!r} of a task's generation_kwargs is not supported here: leave it out")
         if how["max_gen_toks"] >= self.max_length:
             raise InputError(f"{how['max_gen_toks']} tokens to write leave no room in a row of {self.max_length}")
         chosen = {name: how[name] for name in (*RULES, *(SAMPLING if how["do_sample"] else ())) if name in how}

@@ -145,7 +145,7 @@ def test_a_tasks_rules_of_writing_are_followed(both, rules):
 
 @pytest.mark.parametrize("how", [{"num_beams": 10}, {"frobnicate": True}, {"num_return_sequences": 2}], ids=str)
 def test_what_a_task_asks_for_and_nobody_does_is_told(both, how):
-    with pytest.raises(InputError, match=f"{next(iter(how))}=.* of a task's generation_kwargs is nothing done here"):
+    with pytest.raises(InputError, match=f"{next(iter(how))}=.* of a task's generation_kwargs is not supported here"):
         written(both[0], **how)
 
 
