@@ -90,9 +90,10 @@ class ReadingExamples:
 
     def told(self) -> str:
         """What a person wants to know of them, in one line."""
-        without = sum(not question.answers for question in self.questions) if self.places is not None else 0
+        without = sum(not question.answers for question in self.questions)
+        answers = "" if self.places is None else f" ({without} without an answer)"  # unlabelled: none was read
         return (
-            f"{len(self.questions)} questions ({without} without an answer) in {len(self)} windows, median "
+            f"{len(self.questions)} questions{answers} in {len(self)} windows, median "
             f"{int(np.median(self.lengths))} tokens; {self.cut} questions cut, {self.widened} answers widened to whole "
             "tokens"
         )

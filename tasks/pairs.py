@@ -1,5 +1,6 @@
 """What tasks share whose examples are pairs of texts: one to read, one to write."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property
@@ -96,7 +97,8 @@ class Pairs(Writing):
         for number, found in self.answered_rows(answer, split, labelled=False):
             texts = [self._text(found, beam) for beam in range(found["tokens"].shape[1])]
             scores = [round(float(score), 4) for score in found["scores"][0]]
-            others = [{"text": t, "score": s} for t, s in zip(texts[1:], scores[1:], strict=True)]
+            told = zip(texts[1:], scores[1:], strict=True)
+            others = [{"text": t, "score": s} for t, s in told if math.isfinite(s)]  # a search may have found fewer
             best = {"origin": origins[number], "text": texts[0], "score": scores[0]}
             yield best | ({"others": others} if others else {})
 

@@ -150,6 +150,14 @@ def test_questions_too_long_are_cut_and_counted(tokenizer):
     assert "1 questions cut" in examples.told()
 
 
+@pytest.mark.parametrize(
+    ("labelled", "told"), [(True, "1 questions (1 without an answer) in"), (False, "1 questions in")]
+)
+def test_what_was_not_read_is_not_counted(tokenizer, labelled, told):
+    how = {"length": 64, "stride": 8, "question_length": 8, "labelled": labelled}
+    assert reading_examples([words_question("A small ship.")], tokenizer, **how).told().startswith(told)
+
+
 def test_an_answer_inside_a_token_is_widened_to_it_and_counted(tokenizer):
     question = words_question("the whale swam", "hal")
     examples = reading_examples([question], tokenizer, length=64, stride=8, question_length=8)
