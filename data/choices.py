@@ -90,7 +90,7 @@ def choice_examples(
     for record in asked:
         found = choices_of(record, choices)
         if label is not None:
-            labels.append(place_of(record, label, found))
+            labels.append(place_of(record, label, found, letters=True))
         said = record.text(question) if question else ""
         first = record.text(text)
         rows += [Record({TEXT: first, SECOND: _joined(said, choice, blank)}, record.origin) for choice in found]
@@ -130,20 +130,30 @@ def choices_of(record: Record, field: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def place_of(record: Record, field: str, choices: Sequence[str]) -> int:
-    """Of the right choice: told as its place, its letter or its text. Raises InputError for what is none of these."""
-    value = record.get(field)
+def place_of(record: Record, field: str, choices: Sequence[str], *, letters: bool = False) -> int:
+    """Of the right choice: told as its place or its text, or with `letters` as its letter.
+
+    Raises:
+      InputError: naming file and line, for what is none of these, or the letter of one choice and the text of another.
+    """
+    value, last = record.get(field), len(choices) - 1
     if isinstance(value, str):
-        if choices.count(value) == 1:
-            return choices.index(value)
-        if len(value) == 1 and value in LETTERS[: len(choices)]:
-            return LETTERS.index(value)
-    elif not isinstance(value, bool) and isinstance(value, int) and 0 <= value < len(choices):
+        found = {choices.index(value)} if choices.count(value) == 1 else set()
+        if letters and len(value) == 1 and value in LETTERS[: len(choices)]:
+            found.add(LETTERS.index(value))
+        if len(found) > 1:
+            raise InputError(
+                f"{record.origin}: the {field} {value!r} is the letter of one choice and the text of another: "
+                f"write its place, a number of 0 to {last}"
+            )
+        if found:
+            return found.pop()
+    elif not isinstance(value, bool) and isinstance(value, int) and 0 <= value <= last:
         return value
-    last = len(choices) - 1
+    letter = f"its letter, A to {LETTERS[min(last, 25)]}, " if letters else ""
     raise InputError(
-        f"{record.origin}: the {field} {str(value)[:80]!r} is no choice: write its place, a number of 0 to {last}, its "
-        f"letter, A to {LETTERS[min(last, 25)]}, or its text, if no other choice has the same"
+        f"{record.origin}: the {field} {str(value)[:80]!r} is no choice: write its place, a number of 0 to {last}, "
+        f"{letter}or its text, if no other choice has the same"
     )
 
 

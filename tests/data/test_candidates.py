@@ -65,6 +65,7 @@ def test_a_batch_has_room_for_the_most_candidates_of_the_split(tokenizer):
     ("changes", "how", "message"),
     [
         ({"answer": "a cat"}, {}, "wikihop.jsonl:2: the answer 'a cat' is no choice"),
+        ({"answer": "A"}, {}, "the answer 'A' is no choice: write its place, a number of 0 to 2, or its text"),
         ({"candidates": ["x"]}, {}, "wikihop.jsonl:2: has 1 candidates"),
         ({"supports": [3]}, {}, "wikihop.jsonl:2: the field 'supports' is int, not text"),
         ({"query": ["a"]}, {}, "wikihop.jsonl:2: the field 'query' is list, not text"),

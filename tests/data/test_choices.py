@@ -46,9 +46,11 @@ def test_a_label_is_a_place_a_letter_or_the_text(answer, place, tokenizer):
     assert made(tokenizer, asked(answer=answer)).labels.tolist() == [place]
 
 
-def test_a_choice_that_is_a_letter_is_meant_by_its_text(tokenizer):
-    assert made(tokenizer, asked(options=["B", "A"], answer="A")).labels.tolist() == [1]
+def test_a_label_that_is_one_choices_letter_and_anothers_text_is_refused(tokenizer):
+    assert made(tokenizer, asked(options=["A", "B"], answer="B")).labels.tolist() == [1]
     assert made(tokenizer, asked(options=["x", "x"], answer="B")).labels.tolist() == [1]
+    with pytest.raises(InputError, match=r"race.jsonl:3: the answer 'A' is the letter of one choice and"):
+        made(tokenizer, asked(options=["B", "A"], answer="A"))
 
 
 @pytest.mark.parametrize("answer", [2, -1, True, None, "C", "1", "a cat", "", "AB", 0.0])
