@@ -130,7 +130,7 @@ def _family_of(config: Mapping[str, Any], directory: Path) -> Family:
 
 def _asked_architecture(config: Mapping[str, Any], family: Family, directory: Path) -> str:
     named = config.get("architectures") or [family.bare]
-    if not isinstance(named, list) or len(named) != 1:
+    if not isinstance(named, list) or len(named) != 1 or not isinstance(named[0], str):
         raise InputError(f"{directory}: config.json must name one architecture, got {named!r}")
     return named[0]
 

@@ -58,7 +58,8 @@ def save(
 def _kept(like: str | Path, plan: "Plan") -> dict[str, Any]:
     """What the config.json of `like` has beside sizes; names of classes only if there are as many of them."""
     kept = {name: value for name, value in (read_config(Path(like)) if like else {}).items() if KEPT.fullmatch(name)}
-    if len(kept.get("id2label", ())) != len(plan.config.get("id2label", ())):
+    names = kept.get("id2label", {})
+    if not isinstance(names, dict) or len(names) != len(plan.config.get("id2label", ())):
         kept = {name: value for name, value in kept.items() if name not in ("id2label", "label2id")}
     if "padding_place" in plan.family.fills:
         kept.pop("pad_token_id", None)  # which is a place too

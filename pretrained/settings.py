@@ -1,6 +1,7 @@
 """What config.json says, by the names of our sizes; and back."""
 
 import logging
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,7 +37,7 @@ def number(config: Mapping[str, Any], name: str, *, real: bool = False) -> Any:
     """`config[name]`. Raises InputError if it is no whole number, or with `real` no number."""
     kind, told = ((int, float), "a number") if real else (int, "a whole number")
     value = config.get(name)
-    if isinstance(value, bool) or not isinstance(value, kind):
+    if isinstance(value, bool) or not isinstance(value, kind) or (real and not abs(value) <= sys.float_info.max):
         raise InputError(f"config.json: {name} must be {told}, got {value!r}")
     return value
 
@@ -50,10 +51,15 @@ def require(config: Mapping[str, Any], only: Mapping[str, Any]) -> None:
 
 def activation(config: Mapping[str, Any], name: str, default: str = "gelu") -> str:
     """Ours. Raises InputError for one that no net here has."""
+    return word(config, name, ACTIVATIONS, default)
+
+
+def word(config: Mapping[str, Any], name: str, ours: Mapping[str, str], default: str) -> str:
+    """Ours for the word that is there. Raises InputError for what is no word of those."""
     value = config.get(name, default)
-    if value not in ACTIVATIONS:
-        raise InputError(f"config.json: {name}={value!r} is not supported, only {', '.join(ACTIVATIONS)}")
-    return ACTIVATIONS[value]
+    if not isinstance(value, str) or value not in ours:
+        raise InputError(f"config.json: {name}={value!r} is not supported, only {', '.join(ours)}")
+    return ours[value]
 
 
 def pad_token_id(config: Mapping[str, Any], default: int) -> int:

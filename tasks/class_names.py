@@ -50,7 +50,7 @@ def classes_there(directory: Path) -> tuple[str, ...]:
         names = tuple(name for _, name in sorted((int(n), name) for n, name in config["id2label"].items()))
     except (OSError, ValueError, KeyError, AttributeError):
         return ()
-    return () if any(NAMELESS.fullmatch(name) for name in names) else names
+    return () if any(not isinstance(name, str) or NAMELESS.fullmatch(name) for name in names) else names
 
 
 def _kept(config: Any, directory: Path) -> tuple[str, ...]:

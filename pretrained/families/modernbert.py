@@ -51,21 +51,29 @@ def _sizes(config: Mapping[str, Any]) -> AlternatingConfig:
     settings.require(config, ONLY)
     settings.one_rate(config, "mlp_dropout", "embedding_dropout")
     sizes = settings.read({"mlp_dropout": 0.0, "attention_dropout": 0.0, "norm_eps": 1e-5} | config, SIZES)
-    every = settings.number({"global_attn_every_n_layers": 3} | config, "global_attn_every_n_layers")
+    every = _at_least(1, {"global_attn_every_n_layers": 3} | config, "global_attn_every_n_layers")
     kinds = config.get("layer_types") or [NEAR if layer % every else FULL for layer in range(sizes["depth"])]
-    if not isinstance(kinds, list) or len(kinds) != sizes["depth"] or not set(kinds) <= {FULL, NEAR}:
+    if not isinstance(kinds, list) or len(kinds) != sizes["depth"] or any(kind not in (FULL, NEAR) for kind in kinds):
         raise InputError(f"config.json: layer_types must be {FULL} or {NEAR} for each layer, got {kinds!r}")
-    near = settings.number({"local_attention": 128} | config, "local_attention") // 2
+    near = _at_least(2, {"local_attention": 128} | config, "local_attention") // 2
     bases = {"rotary_base": _base(config, FULL, "global_rope_theta", 160_000.0)}
     bases |= {"window_rotary_base": _base(config, NEAR, "local_rope_theta", 10_000.0)}
     windows = tuple(near if kind == NEAR else 0 for kind in kinds)
     return AlternatingConfig(**sizes, **FIXED, **bases, windows=windows)
 
 
+def _at_least(least: int, config: Mapping[str, Any], name: str) -> int:
+    if settings.number(config, name) < least:
+        raise InputError(f"config.json: {name} must be at least {least}, got {config[name]}")
+    return config[name]
+
+
 def _base(config: Mapping[str, Any], kind: str, older: str, default: float) -> float:
     """Of rotary positions, as transformers 5 writes it or as older ones did."""
     told = config.get("rope_parameters") or {}
     told = told.get(kind) or {} if isinstance(told, dict) else {}
+    if not isinstance(told, dict):
+        raise InputError(f"config.json: rope_parameters of {kind} must be a JSON object, got {told!r}")
     if told.get("rope_type", "default") != "default" or config.get("rope_scaling"):
         raise InputError(f"config.json: rotary positions of {kind} are scaled, which is not supported")
     return float(settings.number({older: told.get("rope_theta", config.get(older, default))}, older, real=True))
@@ -88,10 +96,7 @@ def _settings(cfg: AlternatingConfig) -> dict[str, Any]:
 
 def _pooled(config: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
     kinds = {"cls": "first", "mean": "mean"}
-    kind = config.get("classifier_pooling", "cls")
-    if kind not in kinds:
-        raise InputError(f"config.json: classifier_pooling must be cls or mean, got {kind!r}")
-    return classes(*RATES)(config, stored) | {"pooling": kinds[kind]}
+    return classes(*RATES)(config, stored) | {"pooling": settings.word(config, "classifier_pooling", kinds, "cls")}
 
 
 def _pooled_labels(model: SequenceClassifier) -> dict[str, Any]:

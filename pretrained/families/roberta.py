@@ -41,7 +41,7 @@ def one_sided(config: Mapping[str, Any]) -> tuple[int, ...]:
     """Tokens to each side, from the windows of both sides that transformers' Longformer and LED have."""
     both_sides = config.get("attention_window", 512)
     widths = both_sides if isinstance(both_sides, list) else [both_sides]
-    if not widths or any(isinstance(w, bool) or not isinstance(w, int) or w < 2 or w % 2 for w in widths):
+    if not widths or any(isinstance(w, bool) or not isinstance(w, int) or not 2 <= w < 2**31 or w % 2 for w in widths):
         raise InputError(f"config.json: attention_window must be even numbers of tokens, got {both_sides!r}")
     return tuple(width // 2 for width in widths)
 

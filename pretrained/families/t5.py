@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from errors import InputError
 from models.config import EncoderDecoderConfig, TransformerConfig
 from models.encoder_decoder import EncoderDecoder
 from models.heads import Headless, TokenClassifier
@@ -59,11 +58,9 @@ REPEATED = {"encoder.embed_tokens.weight": "shared.weight", "decoder.embed_token
 
 
 def _sizes(config: Mapping[str, Any]) -> EncoderDecoderConfig:
-    projection = config.get("feed_forward_proj", "relu")
-    if projection not in ACTIVATIONS:
-        raise InputError(f"config.json: feed_forward_proj={projection!r} is not supported, only relu and gated-gelu")
+    activation = settings.word(config, "feed_forward_proj", ACTIVATIONS, "relu")
     defaults = {"relative_attention_num_buckets": 32, "relative_attention_max_distance": 128}
-    sizes = settings.read(defaults | config, SIZES) | {"activation": ACTIVATIONS[projection]} | FIXED
+    sizes = settings.read(defaults | config, SIZES) | {"activation": activation} | FIXED
     sizes["attention_dropout_rate"] = sizes["dropout_rate"]
     deeper = config.get("num_decoder_layers")
     depth = sizes["depth"] if deeper is None else settings.number(config, "num_decoder_layers")

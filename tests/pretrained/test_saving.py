@@ -47,5 +47,9 @@ def test_a_classifier_is_saved_with_the_names_of_its_classes_and_as_another_dire
         config = json.loads((tmp_path / name / "config.json").read_text())
         assert config["id2label"] == {"0": "bad", "1": "good"}
         assert config["label2id"] == {"bad": 0, "good": 1}
+    (tmp_path / "nameless").mkdir()
+    (tmp_path / "nameless" / "config.json").write_text(json.dumps({"id2label": None}))
+    pretrained.save(model, tmp_path / "again", like=tmp_path / "nameless")
+    assert list(json.loads((tmp_path / "again" / "config.json").read_text())["id2label"]) == ["0", "1"]
     with pytest.raises(InputError, match=r"the model tells 2 classes; as many different names are needed, got \['a'\]"):
         pretrained.save(model, tmp_path / "other", classes=("a",))

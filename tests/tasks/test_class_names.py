@@ -46,7 +46,7 @@ def test_a_finished_model_keeps_the_classes_that_it_was_trained_on(tmp_path):
 
 @pytest.mark.parametrize(
     ("names", "told"),
-    [(["no", "yes"], ("no", "yes")), (["LABEL_0", "LABEL_1"], ()), ([], ()), (3, ()), (None, ())],
+    [(["no", "yes"], ("no", "yes")), (["LABEL_0", "LABEL_1"], ()), ([0, 1], ()), ([], ()), (3, ()), (None, ())],
 )
 def test_a_published_model_has_the_classes_that_its_authors_named(tmp_path, names, told):
     listed = {str(number): name for number, name in enumerate(names)} if isinstance(names, list) else names
