@@ -5,6 +5,7 @@ from typing import Any
 
 from errors import InputError
 from models.heads import SpanFinder, TokenClassifier
+from pretrained import settings
 from pretrained.family import Head
 
 Options = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
@@ -18,14 +19,24 @@ def rate(config: Mapping[str, Any], *names: str) -> float:
     return float(value)
 
 
+def _count(config: Mapping[str, Any]) -> int:
+    """Of classes: as many as have names, else the number that older files tell, else two."""
+    if "id2label" not in config:
+        count = settings.number({"num_labels": 2} | config, "num_labels")
+        if not 1 <= count < 2**31:
+            raise InputError(f"config.json: num_labels must be at least 1, got {count}")
+        return count
+    names = config["id2label"]
+    if not isinstance(names, dict) or not names:
+        raise InputError(f"config.json: id2label must name the classes, got {names!r}")
+    return len(names)
+
+
 def classes(*rates: str, **fixed: Any) -> Options:
     """Options of a head that tells classes: how many, and the dropout before them, from the first of `rates` there."""
 
     def options(config: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
-        names = config.get("id2label", {"0": "", "1": ""})
-        if not isinstance(names, dict) or not names:
-            raise InputError(f"config.json: id2label must name the classes, got {names!r}")
-        return {"classes": len(names), "dropout_rate": rate(config, *rates)} | fixed
+        return {"classes": _count(config), "dropout_rate": rate(config, *rates)} | fixed
 
     return options
 

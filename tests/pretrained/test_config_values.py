@@ -54,3 +54,17 @@ def test_how_a_text_is_pooled_is_a_word():
 def test_a_number_is_one_that_arithmetic_here_has(value):
     with pytest.raises(InputError, match="size must be a number"):
         settings.number({"size": value}, "size", real=True)
+
+
+@pytest.mark.parametrize(
+    ("config", "count"),
+    [({}, 2), ({"num_labels": 5}, 5)],
+)
+def test_classes_without_names_are_as_many_as_config_tells(config, count):
+    assert FAMILIES["bert"].heads["BertForTokenClassification"].options(config, {})["classes"] == count
+
+
+@pytest.mark.parametrize("count", [0, -1, True, "5", None, 2**40])
+def test_a_number_of_classes_is_a_number(count):
+    with pytest.raises(InputError, match="num_labels must be"):
+        FAMILIES["bert"].heads["BertForTokenClassification"].options({"num_labels": count}, {})
