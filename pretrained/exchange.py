@@ -45,8 +45,9 @@ class Published:
 def load(directory: str | Path, *, architecture: str = "", **sizes: Any) -> nnx.Module:
     """The model that a directory in transformers' format holds; its parameters are float32.
 
-    `architecture` asks for another head than config.json names, as "BertModel" does for no head; `sizes` change what
-    config.json does not decide: `dtype`, `scan`, `remat`, dropout rates, `max_global_tokens`, `implementation`.
+    `architecture` asks for another head than config.json names, as "BertModel" does for no head; the weights must be
+    that one's, no fewer and no more. `sizes` change what config.json does not decide: `dtype`, `scan`, `remat`, dropout
+    rates, `max_global_tokens`, `implementation`.
 
     Raises:
       InputError: an unknown family, setting or architecture; files that cannot be read; or weights that are missing,
