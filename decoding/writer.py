@@ -7,7 +7,6 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from decoding.settings import Settings
-from errors import InputError
 
 
 class Cache(Protocol):
@@ -93,12 +92,9 @@ def prompted(
     Raises:
       InputError: there is more that nothing would read.
     """
+    model.prompts.check_names(name for name, value in inputs.items() if value is not None)
     room = settings.max_new_tokens + settings.prompt_lookup_num_tokens
     if settings.decoder_start_token_id is None:
-        if unread := [name for name, value in inputs.items() if value is not None]:
-            raise InputError(
-                f"a model that goes on with its prompt takes no {unread[0]}: give attention_mask or nothing"
-            )
         return Prompt(input_ids, model.start(input_ids.shape[0], input_ids.shape[1] + room), attention_mask)
     cache = model.start(input_ids, capacity=1 + room, attention_mask=attention_mask, **inputs)
     start = jnp.full((input_ids.shape[0], 1), settings.decoder_start_token_id, jnp.int32)

@@ -1,6 +1,6 @@
 """What a net that writes is given to write from, and what of it is refused before a program runs that cannot tell."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,10 +23,14 @@ class Prompts:
     names: tuple[str, ...] = ("attention_mask",)
     global_tokens: int = 0
 
-    def check(self, input_ids: np.ndarray, given: Mapping[str, np.ndarray]) -> None:
-        """Raises InputError for what no net would refuse, or not in words: it sees no values while it is compiled."""
+    def check_names(self, given: Iterable[str]) -> None:
+        """Raises InputError for what nothing would read."""
         if unknown := [name for name in given if name not in self.names]:
             raise InputError(f"this model takes no {unknown[0]}: give {', '.join(self.names)} or nothing")
+
+    def check(self, input_ids: np.ndarray, given: Mapping[str, np.ndarray]) -> None:
+        """Raises InputError for what no net would refuse, or not in words: it sees no values while it is compiled."""
+        self.check_names(given)
         if input_ids.ndim != 2:
             raise InputError(f"input_ids must be rows of token ids of one length, got the shape {input_ids.shape}")
         if not input_ids.size:

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from models.prompts import Prompts
+
 QUICK = {"xla_backend_optimization_level": 0}  # compiling takes most of these tests' time
 
 
@@ -26,7 +28,7 @@ class Table:
     def __init__(self, vocab_size=11, spread=2.0, seed=0):
         draw = np.random.default_rng(seed)
         self.logits = spread * draw.standard_normal((vocab_size,) * 3).astype(np.float32)
-        self.traced = 0
+        self.traced, self.prompts = 0, Prompts(False, vocab_size)
 
     def for_steps(self):
         return self

@@ -28,7 +28,7 @@ class Counting:
     """A model whose steps are counted as they run."""
 
     def __init__(self, model, steps):
-        self.start, self._model, self._steps = model.start, model, steps
+        self.start, self.prompts, self._model, self._steps = model.start, model.prompts, model, steps
 
     def step(self, tokens, cache, **how):
         jax.debug.callback(lambda: self._steps.append(tokens.shape[1]))
