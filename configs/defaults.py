@@ -11,8 +11,8 @@ def get_config() -> ConfigDict:
     """The defaults: a small RoBERTa-style Longformer pretrained on the standard library of the running Python."""
     config = ConfigDict()
     config.mode = "train"  # train | evaluate | predict | talk (answers each line of standard input)
-    config.task = "masked_lm"  # one of those of tasks/__init__.py, such as causal_lm, classification or translation
     #                        | export (in transformers' format) | plan (what training needs)
+    config.task = "masked_lm"  # one of those of tasks/__init__.py, such as causal_lm, classification or translation
     config.workdir = "runs/default"  # directory that holds everything the run writes
     config.init_from = ""  # directory of first weights and tokenizer: a run's, or in transformers' format; "" = none
     config.seed = 0  # decides initial weights, data order, masks and dropout
@@ -162,7 +162,7 @@ def _optimizer() -> ConfigDict:
     optimizer = ConfigDict()
     optimizer.name = "adamw"  # adamw | adafactor | lion | muon (kernels; AdamW on the rest)
     optimizer.learning_rate = 1e-3  # at the end of the warm-up
-    optimizer.schedule = "linear"  # after the warm-up: linear (to zero) | cosine (to zero) | constant | rsqrt
+    optimizer.schedule = "linear"  # after the warm-up: linear, cubic or cosine (to zero) | constant | rsqrt
     optimizer.warmup_steps = 100  # optimizer steps from zero to the learning rate
     optimizer.beta1 = 0.9  # decay of the mean of gradients (adamw); share of that mean in a step (lion)
     optimizer.beta2 = 0.98  # decay of the mean of squared gradients (RoBERTa: 0.98); of the mean of gradients (lion)

@@ -4,8 +4,9 @@ r"""Classification of short or long texts from a pretrained checkpoint; Longform
         --config.init_from=runs/pretrain_longformer_tiny --config.data.classes="('negative', 'positive')" \
         --config.data.train=train.jsonl --config.data.validation=validation.jsonl --config.data.test=test.jsonl
 
-The size, the model and `positions` (the longest text that it was pretrained for) must be those of the checkpoint, but
-that a Longformer may start from a Transformer whose positions are rotary.
+The size and the model must be those of the checkpoint, but that a Longformer may start from a Transformer whose
+positions are rotary; so must `positions` for base and large, which learn them. Of a published net
+--config.model.from_init=True takes all of these. The long texts of Longformer's paper: long_texts.py.
 `lora=8` in the argument trains adaptations of that rank, and the head, alone (Hu et al. 2021).
 """
 

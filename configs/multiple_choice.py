@@ -43,6 +43,7 @@ def get_config(argument: str = ""):
     config.task = "multiple_choice"
     config.workdir = f"runs/multiple_choice_{chosen.size}"
     set_size(config, chosen.size, name=chosen.model, max_positions=512)
+    config.model.from_init = chosen.size in ("base", "large")  # whose sizes are then those of init_from
     config.data.update(source="tfds", name=f"race/{chosen.part}")
     config.data.update(train="train", validation="dev", test="test", length=512, buckets=(128, 256, 384))
     config.data.update(text="article", text_pair="questions", choices="options", label="answers", blank="_")

@@ -7,20 +7,20 @@ r"""Extractive question answering on SQuAD's JSON, versions 1.1 and 2.0: in wind
     # ... --config.mode=talk --config.prediction.document=FILE: answers each question of standard input
 
 `:small,whole=4096` reads up to so many tokens of a document in one row, where the question attends globally, and only
-what is longer in windows. `init_from` starts from a pretrained run of the same size, or with `model.from_init` from a
-published model. TFDS's squad: `--config.data.source=tfds --config.data.name=squad` (or `squad/v2.0`), splits
-`train[5%:]`, `train[:5%]` and `validation`; the last is the one on which published scores are given, so that nothing
-is chosen on it.
+what is longer in windows; base and large do so as the paper trains them on TriviaQA (Beltagy et al. 2020, table 14).
+`init_from` starts from a pretrained run of the same size, or with `model.from_init` from a published model. TFDS's
+squad: `--config.data.source=tfds --config.data.name=squad` (or `squad/v2.0`), splits `train[5%:]`, `train[:5%]` and
+`validation`; the last is the one on which published scores are given, so that nothing is chosen on it.
 
 `supports=True` asks also which sentences support the answer, as HotpotQA does (experiments/answering/hotpotqa.py).
 
 `overlap=True` (for nets that start from nothing) marks a document's words that the question has too, one of the
 features of Chen et al. 2017, section 3.2. Base is BERT's setting (Devlin et al. 2018, section 4.2): 80.8 exact match
 and 88.5 F1 of SQuAD 1.1 from its published weights, as its authors tell; two epochs are 11,000 steps of 16 rows of 384
-tokens. Tiny and small are for a CPU: tiny, from nothing, answers QAMR's questions about a sentence at F1 44.7 after
-2,000 steps of 32 sentences, a quarter to half an hour on one core, and then SQuAD's about a paragraph at F1 36.6 after
-1,000 steps, as long again (experiments/answering). After an hour of filling in words of novels it is 60.6 and 47.1, and
-of articles 37.0 in windows and 32.5 whole, after 400 steps.
+tokens. Tiny and small are for a CPU: with the keys of experiments/answering/sweep.py tiny, from nothing, answers QAMR's
+questions about a sentence at F1 44.7 after 2,000 steps of 32 sentences, 36 minutes on one core, and then SQuAD's about
+a paragraph at F1 36.6 after 1,000 steps, 44 minutes. After an hour of filling in words of novels it is 60.6 and 47.1,
+and of articles 37.0 in windows and 32.5 whole, after 400 steps.
 """
 
 from configs import defaults
@@ -34,12 +34,14 @@ SCHEDULES = {
     "base": (3e-5, 11_000, 16, 384),
     "large": (2e-5, 11_000, 16, 384),
 }
+# of whole documents; and warm-up steps, micro-batches
+WHOLE = {"base": (3e-5, 17_300, 32, 1_000, 16), "large": (3e-5, 17_300, 32, 1_000, 32)}
 
 
 def get_config(argument: str = ""):
     chosen = parse_argument(argument, sizes=tuple(SCHEDULES), whole=0, overlap=False, supports=False)
     rate, steps, rows, length = SCHEDULES[chosen.size]
-    length = chosen.whole or length
+    length, warmup, micro_batches = chosen.whole or length, steps // 10, 1
     config = defaults.get_config()
     config.task = "question_answering"
     config.workdir = f"runs/question_answering_{chosen.size}"
@@ -54,13 +56,16 @@ def get_config(argument: str = ""):
         config.data.global_tokens = "question"
         config.workdir += "_whole"
         rows = max(1, rows * 384 // length)
+        if chosen.size in WHOLE:
+            rate, steps, rows, warmup, micro_batches = WHOLE[chosen.size]
+            config.model.update(windows=(256,), dtype="bfloat16", remat="full")
     if chosen.overlap:
         config.model.token_types = 3
         config.data.mark_overlap = True
     if chosen.supports:
         config.task = "multi_hop"
-    config.optimizer.update(learning_rate=rate, warmup_steps=steps // 10, weight_decay=0.01, schedule="linear")
-    config.train.update(steps=steps, batch_size=rows)
+    config.optimizer.update(learning_rate=rate, warmup_steps=warmup, weight_decay=0.01, schedule="linear")
+    config.train.update(steps=steps, batch_size=rows, accumulation=micro_batches)
     config.evaluation.update(every=steps // 10, batch_size=max(1, 16 * 384 // length), graded=True)
     config.checkpoint.update(every=steps // 10, best="joint_f1" if chosen.supports else "f1")
     config.prediction.top = 20

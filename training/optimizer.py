@@ -23,14 +23,16 @@ Params = Mapping[str, jax.Array]
 def make_schedule(settings: Any, *, steps: int) -> optax.Schedule:
     """Learning rate by optimizer step: linear from zero over `warmup_steps`, then the decay that `settings` names.
 
-    Linear is RoBERTa's (Liu et al. 2019, section 2.4); rsqrt is Vaswani et al. 2017, section 5.3, scaled to peak at
-    `learning_rate`.
+    Linear is RoBERTa's (Liu et al. 2019, section 2.4); cubic, the third power of linear's share, is Longformer's in its
+    further pretraining (Beltagy et al. 2020, section 5, from memory); rsqrt is Vaswani et al. 2017, section 5.3, scaled
+    to peak at `learning_rate`.
     """
     peak, warmup = settings.learning_rate, settings.warmup_steps
     if not 0 <= warmup < steps:
         raise InputError(f"optimizer.warmup_steps={warmup} must be at least 0 and less than train.steps={steps}")
     decays = {
         "linear": optax.linear_schedule(peak, 0.0, steps - warmup),
+        "cubic": optax.polynomial_schedule(peak, 0.0, power=3, transition_steps=steps - warmup),
         "cosine": optax.cosine_decay_schedule(peak, steps - warmup),
         "constant": optax.constant_schedule(peak),
         # The warm-up asks for steps before 0 too, and takes none of what is said of them.

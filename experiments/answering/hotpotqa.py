@@ -2,8 +2,7 @@
 
     python -m experiments.answering.hotpotqa prepare DIR --to=runs/data/hotpotqa
     python train.py --config=configs/question_answering.py:base,whole=4096,supports=True \
-        --config.init_from=longformer-4096 --config.model.from_init=True --config.optimizer.warmup_steps=1000 \
-        --config.train.steps=14150 --config.train.batch_size=32 --config.train.accumulation=16 \
+        --config.init_from=longformer-4096 --config.model.from_init=True --config.train.steps=14150 \
         --config.data.train=runs/data/hotpotqa/train.json --config.data.validation=runs/data/hotpotqa/validation.json \
         --config.data.test=runs/data/hotpotqa/asked.json --config.workdir=runs/hotpotqa
     # the same command with --config.mode=predict --config.prediction.split=test
@@ -17,8 +16,8 @@ nowhere are left out of train.json and validation.json, and counted. asked.json 
 The net also tells which sentences support the answer (tasks/multi_hop.py); predictions.hotpot.json is what the
 official script reads. Published is a joint F1 of 64.4 on dev by Longformer-base and of 63.5 by RoBERTa-base (Beltagy et
 al. 2020, table 7), in two stages, with tokens of their own before paragraphs and sentences that see everything; here is
-one stage, and the question alone sees everything. The keys above are triviaqa.py's, with five epochs of HotpotQA's
-90,564 training questions. Exercised on a small file of the same form; not run on HotpotQA, which was not at hand.
+one stage, and the question alone sees everything. The settings are TriviaQA's, with five epochs of HotpotQA's 90,564
+training questions. Exercised on a small file of the same form; not run on HotpotQA, which was not at hand.
 """
 
 import sys

@@ -21,7 +21,13 @@ def test_the_linear_schedule_rises_to_its_peak_and_falls_to_zero():
     np.testing.assert_allclose([schedule(s) for s in range(9)], [0.25, 0.5, 0.75, 1, 1, 0.75, 0.5, 0.25, 0], atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["linear", "cosine", "constant", "rsqrt"])
+def test_the_cubic_schedule_is_the_third_power_of_the_linear_ones_share():
+    shares = [1, 1, 0.75, 0.5, 0.25, 0]
+    rates = make_schedule(settings(schedule="cubic"), steps=8)
+    np.testing.assert_allclose([rates(s) for s in range(3, 9)], [share**3 for share in shares], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["linear", "cubic", "cosine", "constant", "rsqrt"])
 def test_every_schedule_is_continuous_at_the_end_of_the_warm_up(name):
     schedule = make_schedule(settings(schedule=name), steps=1000)
     assert float(schedule(3)) == pytest.approx(1.0)
@@ -29,7 +35,7 @@ def test_every_schedule_is_continuous_at_the_end_of_the_warm_up(name):
     assert float(schedule(999)) <= 1.0
 
 
-@pytest.mark.parametrize("name", ["linear", "cosine", "constant", "rsqrt"])
+@pytest.mark.parametrize("name", ["linear", "cubic", "cosine", "constant", "rsqrt"])
 def test_more_steps_change_no_rate_before_them_of_an_endless_schedule_alone(name):
     shorter, longer = (make_schedule(settings(schedule=name), steps=steps) for steps in (20, 40))
     same = [float(shorter(step)) == float(longer(step)) for step in range(20)]
