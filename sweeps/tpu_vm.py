@@ -18,6 +18,12 @@ NUMBER = (
     "http://metadata.google.internal/computeMetadata/v1/instance/attributes/agent-worker-number)"
 )
 LONGEST_NAME = 60  # characters; a TPU's may have 63
+PYTHON = "~/venv/bin/python"  # on each machine: what the image of a TPU VM has may be older than the packages ask for
+INSTALL = (
+    "python3 -m pip install -q --user uv && python3 -m uv venv -q --clear --python=3.11 ~/venv"
+    f" && python3 -m uv pip install -q --python={PYTHON} -r requirements.txt && python3 -m uv pip install -q"
+    f' --python={PYTHON} "jax[tpu]==$({PYTHON} -c "import jax; print(jax.__version__)")"'
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,9 +44,8 @@ def text(given: argparse.Namespace, sweep: Sweep, numbers: Sequence[int]) -> str
     if given.machines < 1:
         raise InputError(f"--machines={given.machines} should be at least 1")
     several = given.machines > 1
-    run = f"cd /mnt/share && {f'{RANK}={NUMBER} ' if several else ''}python3 -m sweeps point {shlex.quote(given.file)}"
+    run = f"cd /mnt/share && {f'{RANK}={NUMBER} ' if several else ''}{PYTHON} -m sweeps point {shlex.quote(given.file)}"
     mount = f"sudo mkdir -p /mnt/share && sudo mount {shlex.quote(given.share)} /mnt/share"
-    install = 'pip install -q -r requirements.txt && pip install -q -U "jax[tpu]"'
     spot = " --spot" if given.spot else ""
     return f"""#!/bin/bash
 # Started again, it runs what is not done. `gcloud auth login` and `gcloud config set project` come first.
@@ -55,7 +60,7 @@ make() {{
         --accelerator-type={shlex.quote(given.type)} --version={shlex.quote(given.version)}{spot}
     trap remove EXIT  # from here on there is something to remove, whatever fails
     everywhere {shlex.quote(f"sudo apt-get install -y nfs-common && {mount}")}
-    everywhere {shlex.quote(f"cd /mnt/share && {install}")}
+    everywhere {shlex.quote(f"cd /mnt/share && {INSTALL}")}
 }}
 everywhere() {{ gcloud compute tpus tpu-vm ssh "$name" --zone="$zone" --worker=all --command="$1"; }}
 remove() {{ gcloud compute tpus tpu-vm delete "$name" --zone="$zone" --quiet; }}

@@ -180,10 +180,13 @@ def test_a_script_for_tpu_vms_runs_what_is_not_done(capsys, place, tmp_path):
     status, asked, commands = run_for_tpu_vms(tmp_path, text)
     assert (status, asked) == (0, ["create", *["ssh"] * 6, "delete"])
     assert "sudo mount 10.0.0.2:/share /mnt/share" in commands[0]
-    assert commands[1].endswith('pip install -q -U "jax[tpu]"')
+    assert commands[1].endswith('"jax[tpu]==$(~/venv/bin/python -c "import jax; print(jax.__version__)")"')
+    assert parses(commands[1])
     for number, command in zip((0, 1, 3, 4), commands[2:], strict=True):
-        assert command.startswith("cd /mnt/share && SWEEP_PROCESS=$(curl ")
-        assert command.endswith(f"agent-worker-number) python3 -m sweeps point {place} {number} --distributed")
+        run, _, point = command.partition(") ")
+        assert run.startswith("cd /mnt/share && SWEEP_PROCESS=$(curl ")
+        assert run.endswith("/agent-worker-number")
+        assert point == f"~/venv/bin/python -m sweeps point {place} {number} --distributed"
 
 
 @needs_bash
