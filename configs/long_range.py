@@ -13,7 +13,8 @@ on each side, no global token, as LRA's); longformer_global (the first token is 
 
 `settings=repository` takes the hyperparameters of LRA's config files, `settings=paper` those of the paper's appendix
 where it tells others (listops and text: six layers; text of 4,096 bytes), `settings=reduced` a small net for two
-processor cores. The best validation score decides which checkpoint is tested, where LRA tested the last one.
+processor cores, and ListOps of shorter rows, which experiments/long_range/README.md tells how to make. The best
+validation score decides which checkpoint is tested, where LRA tested the last one.
 
 Published, one run each (Tay et al. 2020, table 1), Transformer and Longformer: listops 36.37 and 35.63, text 64.27 and
 62.85, retrieval 57.46 and 56.89, image 42.44 and 42.22, pathfinder 71.40 and 69.71, path_x at chance. Chance: 17.5, 50,
@@ -64,6 +65,7 @@ class Task:
     window: int = 0  # W, tokens on each side, of all nets but the Transformer
     buckets: tuple[int, ...] = ()  # shorter lengths that batches of labelled texts are padded to
     groups: int = 0  # this many batches at a time are sorted by length
+    folder: str = ""  # of runs/data; "" = the task's name
 
 
 REPOSITORY = {
@@ -108,6 +110,7 @@ SMALL = {"width": 128, "depth": 4, "heads": 4, "key_width": 32, "mlp_width": 512
 REDUCED = {
     "listops": SMALL | {
         "length": 256, "positions": "rotary", "steps": 1_200, "every": 200, "buckets": (64, 96, 128, 192), "groups": 20,
+        "folder": "listops_short",
     },
     "text": SMALL | {"length": 512, "positions": "rotary"},
     "retrieval": SMALL | {"length": 512, "positions": "rotary", "batch": 16},
@@ -125,7 +128,7 @@ def get_config(argument: str = ""):
     config.task = "masked_lm" if chosen.pretrain else labelled
     config.workdir = "_".join(("runs/long_range", name, chosen.net) + ("pretrained",) * chosen.pretrain)
     _set_net(config.model, chosen, task)
-    _set_data(config, chosen)
+    _set_data(config, chosen, task.folder or name)
     config.data.length = task.length + 2  # the first and the last token are special
     config.data.global_tokens = "first" if chosen.net == "longformer_global" else "none"
     config.optimizer.update(learning_rate=task.rate, schedule=task.schedule, warmup_steps=task.warmup)
@@ -152,12 +155,12 @@ def _task(chosen) -> Task:
     return replace(REPOSITORY[chosen.size], **{"window": windows.get(chosen.net, 0)} | changes | known[chosen.size])
 
 
-def _set_data(config, chosen) -> None:
+def _set_data(config, chosen, folder: str) -> None:
     name, data = chosen.size, config.data
     if name in ("text", "retrieval"):
         config.tokenizer.update(kind="byte_bpe", vocab_size=261)  # every byte, and five special tokens
     else:
-        config.tokenizer.path = f"runs/data/{name}"
+        config.tokenizer.path = f"runs/data/{folder}"
     if name == "text":
         data.update(source="tfds", name="imdb_reviews", train="train[:90%]", validation="train[90%:]", test="test")
         return
@@ -167,7 +170,7 @@ def _set_data(config, chosen) -> None:
         files = {split: f"new_aan_pairs.{part}.tsv" for split, part in parts.items()}
         data.update(columns=("label", "id1", "id2", "text1", "text2"), text="text1")
         data.text_pair = "" if chosen.pretrain else "text2"
-    data.update({split: f"runs/data/{name}/{file}" for split, file in files.items()}, source="files")
+    data.update({split: f"runs/data/{folder}/{file}" for split, file in files.items()}, source="files")
 
 
 def _set_net(model, chosen, task: Task) -> None:

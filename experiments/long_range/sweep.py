@@ -1,4 +1,4 @@
-"""Small nets for two processor cores, from nothing and after the inputs themselves (README.md: which were run).
+r"""Small nets for two processor cores, from nothing and after the inputs themselves (README.md: which were run).
 
     python -m sweeps run experiments/long_range/sweep.py:listops-transformer
     python -m sweeps run experiments/long_range/sweep.py:listops-longformer_global-inputs   # holes in the inputs, first
@@ -6,9 +6,10 @@
     python -m sweeps run experiments/long_range/sweep.py:image-transformer-longer           # three times the steps
 
 A name is TASK-NET, TASK-NET-inputs, TASK-NET-after or TASK-NET-longer, with the tasks and nets of configs/long_range.py
-that have reduced settings. Read are runs/data/TASK; ListOps for these lengths is made by
+that have reduced settings. Read are runs/data/TASK, and for ListOps runs/data/listops_short, made by
 
-    python -m experiments.long_range.listops --to=runs/data/listops --train=20000 --shortest=30 --longest=256 --depth=6
+    python -m experiments.long_range.listops --to=runs/data/listops_short --train=20000 --shortest=30 \
+        --longest=256 --depth=6
 """
 
 from configs import long_range
