@@ -1,7 +1,7 @@
 """At most five minutes on two CPU cores: a small Longformer learns to fill in blanks in Python's own standard library.
 
 python train.py --config=configs/quickstart.py          # the whole
-python train.py --config=configs/quickstart.py:short    # half a minute, to see that everything runs
+python train.py --config=configs/quickstart.py:short    # about a minute, to see that everything runs
 """
 
 from configs import defaults

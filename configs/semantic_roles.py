@@ -8,8 +8,8 @@ r"""Semantic role labelling from nothing: the English Web Treebank, or any colum
 
 From a published net: --config.init_from=DIRECTORY --config.model.from_init=True, and a lower rate such as 5e-5.
 
-`tiny` (1.8 M parameters) reads 25 million tokens, 16 passes over the treebank, a quarter of a second a step on one
-CPU core, and has an F1 of 59.9 on its dev split (experiments/semantic_roles).
+`tiny` (1.8 M parameters) reads 25 million tokens, 16 passes over the treebank, 90 minutes on one CPU core
+beside other work, and has an F1 of 59.9 on its dev split (experiments/semantic_roles).
 """
 
 from configs import defaults

@@ -1,7 +1,7 @@
 r"""Makes a record from the work directories of finished runs that differ in nothing but their seed.
 
     python -m experiments.collect runs/reviews-0 runs/reviews-1 --study=finetuning --name=reviews-longformer \
-        --metric=accuracy --split=test [--published=0.95 --source="Beltagy et al. 2020, table 9"] [--notes=...]
+        --metric=accuracy --split=test [--published=0.95 --source="Beltagy et al. 2020, table 7"] [--notes=...]
 
 Read from each directory: config.json; environment.json; result_SPLIT.json (or result.json of that split), else the last
 line of that split in metrics.jsonl; speed.jsonl for the training time. The record is written into the study's folder.

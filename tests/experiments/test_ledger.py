@@ -116,7 +116,7 @@ def test_a_page_quotes_its_records_and_nothing_else(root, capsys):
     rows = [line for line in text.splitlines() if line.startswith("| reviews-longformer")]
     assert rows == [
         "| reviews-longformer | longformer | `configs/reviews.py` | test | accuracy | 0.85 ± 0.071 | 2 "
-        "| 0.5 (majority class) | 0.957 (Beltagy et al. 2020, table 9) | 1.00 | 0123456 |"
+        "| 0.5 (majority class) | 0.957 (Beltagy et al. 2020, table 7) | 1.00 | 0123456 |"
     ]
     assert main(["--check"], root=root) == 0
     write_record(record(values=(0.7, 0.9), mean=0.8, deviation=0.14142135623731), root / "experiments")
