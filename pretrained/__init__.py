@@ -2,7 +2,7 @@
 
 from pretrained.exchange import holds, load, sizes
 from pretrained.families import FAMILIES
-from pretrained.lengthen import bart_to_led, roberta_to_longformer
+from pretrained.longer import bart_to_led, roberta_to_longformer
 from pretrained.saving import save
 
 __all__ = ["FAMILIES", "bart_to_led", "holds", "load", "roberta_to_longformer", "save", "sizes"]

@@ -12,7 +12,8 @@ import jax
 
 import pretrained
 from models.layers import INIT
-from pretrained.lengthen import TOKENIZER, tiled
+from pretrained.lengthen import TOKENIZER
+from pretrained.longer import tiled
 
 
 def change_places(how: str, directory: Path, out: Path) -> None:

@@ -1,5 +1,8 @@
 """A RoBERTa made longer answers as before where everything is in one window, and goes on where it could not."""
 
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +12,8 @@ from flax import nnx
 import pretrained
 from errors import InputError
 from models import MaskedLM, SequenceClassifier, Transformer, TransformerConfig
-from pretrained.lengthen import main, roberta_to_longformer, tiled
+from pretrained.lengthen import main
+from pretrained.longer import roberta_to_longformer, tiled
 from skeleton import parameters
 
 SIZES = {"vocab_size": 40, "width": 12, "depth": 2, "heads": 2, "mlp_width": 16, "max_positions": 22, "token_types": 1}
@@ -111,6 +115,12 @@ def test_the_command_writes_the_longer_model_and_its_tokenizer_and_touches_nothi
     assert (tmp_path / "long" / "tokenizer.json").read_text() == "{}"
     with pytest.raises(SystemExit, match="long exists; choose another directory"):
         main()
+
+
+def test_the_command_begins_without_a_warning():
+    """Of runpy, where the package has imported the module that it shall run."""
+    ended = subprocess.run([sys.executable, "-W", "error", "-m", "pretrained.lengthen", "--help"], capture_output=True)
+    assert (ended.returncode, ended.stderr) == (0, b"")
 
 
 def test_only_an_encoder_that_sees_all_and_no_more_places_than_asked_for_is_made_longer():

@@ -13,7 +13,8 @@ from errors import InputError
 from models.config import EncoderDecoderConfig, TransformerConfig
 from models.encoder_decoder import EncoderDecoder
 from models.writers import Generator
-from pretrained.lengthen import bart_to_led, main
+from pretrained.lengthen import main
+from pretrained.longer import bart_to_led
 
 SIZES = {"vocab_size": 40, "width": 12, "depth": 2, "heads": 2, "mlp_width": 16, "max_positions": 22}
 SIZES |= {"padding_place": 1, "counted_places": False}
