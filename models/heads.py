@@ -144,8 +144,8 @@ class ClassificationHead(nnx.Module):
 
 
 class SequenceClassifier(nnx.Module):
-    """An encoder that tells one of `classes`, from the vector of the `first` real token of the row, the `last`, or the
-    `mean` of them all. The `kind` of head is the encoder's, where it is left out.
+    """An encoder that tells one of `classes`, from the vector of the `first` place of the row, of its `last` real
+    token, or the `mean` of all real ones. The `kind` of head is the encoder's, where it is left out.
     """
 
     def __init__(
@@ -179,13 +179,18 @@ class SequenceClassifier(nnx.Module):
 
 
 def pooled(x: Float[Array, "B S D"], attention_mask: Int[Array, "B S"] | None, pooling: str) -> Float[Array, "B D"]:
-    """One vector for each row: of its `first` place, its `last` real token, or the `mean` of the real ones."""
+    """One vector for each row: of its `first` place, its `last` real token, or the `mean` of the real ones.
+
+    Places are counted in whole numbers and means taken in float32: bfloat16 knows no odd number above 256.
+    """
     if pooling == "first":
         return x[:, 0]
-    real = jnp.ones(x.shape[:2], x.dtype) if attention_mask is None else (attention_mask != 0).astype(x.dtype)
+    real = jnp.ones(x.shape[:2], bool) if attention_mask is None else attention_mask != 0
     if pooling == "mean":
-        return (x * real[:, :, None]).sum(1) / jnp.maximum(real.sum(1, keepdims=True), 1)
-    last = jnp.argmax(real * (1 + jnp.arange(x.shape[1], dtype=x.dtype))[None], axis=1)
+        exact = jnp.promote_types(x.dtype, jnp.float32)
+        total = x.sum(1, dtype=exact, where=real[:, :, None])
+        return (total / jnp.maximum(real.sum(1, keepdims=True), 1)).astype(x.dtype)
+    last = jnp.where(real, jnp.arange(x.shape[1])[None], 0).argmax(1)
     return jnp.take_along_axis(x, last[:, None, None], axis=1)[:, 0]
 
 

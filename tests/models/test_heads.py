@@ -7,6 +7,7 @@ from nets import gradients, jitted, marked, small, token_ids
 
 from errors import InputError
 from models import HEADS, MODELS, MaskedLM, SequenceClassifier
+from models.heads import pooled
 
 
 def masked_lm(encoder):
@@ -51,6 +52,18 @@ def test_a_classifier_reads_the_first_token_and_hands_the_rest_to_its_encoder():
     only_first = jnp.arange(1, 10)[None] * jnp.ones((2, 1), jnp.int32)  # each token a document of its own
     cut, whole = jitted(model, lambda m: (m(ids, segment_ids=only_first).logits, m(ids[:, :1]).logits))
     assert jnp.abs(cut - whole).max() < 1e-4
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_long_rows_are_pooled_at_their_own_places_whatever_the_dtype(dtype):
+    """The places are those that bfloat16 cannot tell apart, and 515 is a count that it rounds to 516."""
+    real = jnp.arange(600)[None] < jnp.array([259, 515, 1, 600])[:, None]
+    x = jnp.where(real[:, :, None], jnp.arange(600.0)[None, :, None] / 8 % 1, 99.0).astype(dtype)  # [4 600 1]
+    mask = real.astype(jnp.int32)
+    assert pooled(x, mask, "last").tolist() == [[258 / 8 % 1], [514 / 8 % 1], [0.0], [599 / 8 % 1]]
+    assert pooled(x, None, "last").tolist() == x[:, -1].tolist()
+    means = [np.mean(np.arange(length) / 8 % 1) for length in (259, 515, 1, 600)]
+    assert pooled(x, mask, "mean").tolist() == jnp.array(means).astype(dtype)[:, None].tolist()
 
 
 def test_a_classifier_drops_out_by_its_key():
