@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 from jaxtyping import Bool, Float, Int
@@ -55,6 +56,10 @@ class Projections(nnx.Module):
             return q, k, v
         return rotary(q, places, base=self.rotary_base), rotary(k, places, base=self.rotary_base), v
 
+    def undivided(self, q: Float[Array, "B T H K"]) -> Float[Array, "B T H K"]:
+        """`q`, for an attention that always divides scores by sqrt(K): as much larger where none is to be divided."""
+        return q if self.scale is None else q * jnp.asarray(self.scale * q.shape[-1] ** 0.5, q.dtype)
+
 
 class SelfAttention(Projections):
     """`output(softmax(q k^T / sqrt(K)) v)` over all pairs of tokens.
@@ -76,7 +81,7 @@ class SelfAttention(Projections):
             cache = cache.with_next(k, v, view.slot)
             seen = cache.seen_by(q, mask=view.mask, bias=view.bias, scale=self.scale)
         elif view.groups is not None:
-            seen = full_attention(q, k, v, groups=view.groups, causal=self.causal, **dropped)
+            seen = full_attention(self.undivided(q), k, v, groups=view.groups, causal=self.causal, **dropped)
         else:
             seen = dot_product_attention(q, k, v, mask=view.mask, bias=view.bias, scale=self.scale, **dropped)
         return self.output(join_heads(seen)), cache

@@ -42,14 +42,15 @@ class WindowSelfAttention(Projections):
     ) -> tuple[Float[Array, "B S D"], None]:
         q, k, v = self.projected(x, view.places)
         how = {"window": self.window, "dropout_rate": self.rate, "implementation": self.implementation}
-        seen = sliding_window_attention(q, k, v, groups=view.groups, dropout_key=key, **how)
+        seen = sliding_window_attention(self.undivided(q), k, v, groups=view.groups, dropout_key=key, **how)
         return self.output(join_heads(seen)), None
 
     def weights(self, x: Float[Array, "B S D"], view: FullView) -> Float[Array, "B H S S"]:
         """As `SelfAttention.weights`: of all pairs, also of those that no window holds."""
         q, k, _ = self.projected(x, view.places)
         near = window_mask(x.shape[1], window=self.window, heads=self.heads)
-        return attention_weights(q, k, mask=near[None] & segment_mask(view.groups)[:, None])
+        mask = near[None] & segment_mask(view.groups)[:, None]
+        return attention_weights(q, k, mask=mask, scale=self.scale)
 
 
 class LongformerSelfAttention(Projections):
@@ -75,6 +76,7 @@ class LongformerSelfAttention(Projections):
         """With a cache `x` are the next tokens, none of them global."""
         near_key, far_key = split_key(key, 2)
         q, k, v = self.projected(x, view.places)
+        q = self.undivided(q)
         if cache is not None:
             seen, cache = attend_next(q, k, v, cache, window=self.window, groups=view.groups)
             return self.output(join_heads(seen)), cache
@@ -91,20 +93,20 @@ class LongformerSelfAttention(Projections):
         if view.tokens is not None:
             is_global = member_mask(view.tokens, x.shape[1])
         mask = longformer_mask(view.groups, is_global, window=self.window, heads=self.heads)
-        near = attention_weights(q, k, mask=mask)
+        near = attention_weights(q, k, mask=mask, scale=self.scale)
         if view.tokens is None:
             return near
         q, k = (split_heads(project(x), self.heads) for project in (self.query_global, self.key_global))
         if view.places is not None:
             q, k = (rotary(each, view.places, base=self.rotary_base) for each in (q, k))
         far_mask = segment_mask(view.groups) & (causal_mask(x.shape[1]) if self.window.causal else True)
-        far = attention_weights(q, k, mask=far_mask)
+        far = attention_weights(q, k, mask=far_mask, scale=self.scale)
         return jnp.where(is_global[:, None, :, None], far, near)
 
     def _seen_by_global_tokens(
         self, x: Float[Array, "B S D"], view: LongformerView, key: Array | None
     ) -> Float[Array, "B G H K"]:
-        q = split_heads(self.query_global(take_rows(x, view.tokens)), self.heads)
+        q = self.undivided(split_heads(self.query_global(take_rows(x, view.tokens)), self.heads))
         where = {"tokens": view.tokens, "groups": view.groups, "causal": self.window.causal}
         where |= {"dropout_rate": self.rate, "dropout_key": key}
         if self._few(q, view):
