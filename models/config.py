@@ -143,6 +143,16 @@ class TransformerConfig:
         if self.scan:
             raise InputError("layers with a layer_order are not stacked: set scan=False")
 
+    def _refuse_unlike_turns(self, name: str) -> None:
+        """A layer that comes at several turns was made once, with one window."""
+        values = getattr(self, name)
+        for turn, layer in enumerate(self.layer_order):
+            if values[turn] != values[layer]:
+                raise InputError(
+                    f"layer_order takes layer {layer} at turn {turn}: {name}[{turn}] must be that layer's "
+                    f"{name}[{layer}]={values[layer]!r}, got {values[turn]!r}"
+                )
+
     @property
     def longest(self) -> int:
         """Tokens in the longest row for which a learned table has places."""
@@ -203,6 +213,7 @@ class LongformerConfig(TransformerConfig):
             for at, value in enumerate(values):
                 self._refuse_heads(f"{name}[{at}]", value)
             object.__setattr__(self, name, values * (self.depth // len(values)))
+            self._refuse_unlike_turns(name)
         backend(self.implementation)
         _refuse_below("max_global_tokens", self.max_global_tokens, 1)
         if self.positions == "relative":
@@ -240,6 +251,7 @@ class AlternatingConfig(TransformerConfig):
         for at, value in enumerate(self.windows):
             _refuse_below(f"windows[{at}]", value, 0)
         object.__setattr__(self, "windows", self.windows * (self.depth // len(self.windows)))
+        self._refuse_unlike_turns("windows")
         if not self.window_rotary_base > 0:
             raise InputError(f"window_rotary_base must be above 0, got {self.window_rotary_base!r}")
         if self.positions == "relative":
@@ -255,6 +267,8 @@ class EncoderDecoderConfig:
     decoder: TransformerConfig
 
     def __post_init__(self):
+        if isinstance(self.encoder, AlternatingConfig):
+            raise InputError("an alternating net has no decoder: choose transformer or longformer, or decoder_depth=0")
         if self.decoder.layer_order or self.decoder.token_types or not self.decoder.causal:
             raise InputError("a decoder is causal, with distinct layers and no token types")
         if (self.encoder.vocab_size, self.encoder.width) != (self.decoder.vocab_size, self.decoder.width):

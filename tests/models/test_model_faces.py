@@ -90,11 +90,26 @@ def test_sizes_that_make_no_net_are_refused(changes, told):
         ({"dilations": (1, 2)}, "dilations must be a tuple of 1, one per layer, or of one"),
         ({"implementation": "cuda"}, "implementation='cuda' is not one of auto, xla"),
         ({"max_global_tokens": 0}, "max_global_tokens must be a whole number of at least 1"),
+        (
+            {"depth": 3, "windows": (3, 3, 5), "layer_order": (0, 1, 1)},
+            r"layer_order takes layer 1 at turn 2: windows\[2\] must be that layer's windows\[1\]=3, got 5",
+        ),
+        (
+            {"depth": 2, "windows": (3,), "dilations": (1, 2), "layer_order": (0, 0)},
+            r"dilations\[1\] must be that layer's dilations\[0\]=1, got 2",
+        ),
     ],
 )
 def test_windows_that_make_no_longformer_are_refused(changes, told):
     with pytest.raises(InputError, match=told):
         config("longformer", **changes)
+
+
+def test_a_layer_of_several_turns_has_one_window():
+    with pytest.raises(InputError, match=r"windows\[1\] must be that layer's windows\[0\]=3, got 0"):
+        config("alternating", depth=2, windows=(3, 0), layer_order=(0, 0))
+    for name in ("longformer", "alternating"):
+        assert config(name, depth=3, windows=(3, 5, 3), layer_order=(0, 1, 0)).windows == (3, 5, 3)
 
 
 @pytest.mark.parametrize("name", MODELS)

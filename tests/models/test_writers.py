@@ -192,6 +192,8 @@ def test_what_cannot_write_is_refused():
         EncoderDecoderConfig(encoder=config("transformer"), decoder=config("transformer"))
     with pytest.raises(InputError, match="the same vocab_size and width"):
         EncoderDecoderConfig(encoder=config("transformer", width=36), decoder=config("transformer", causal=True))
+    with pytest.raises(InputError, match="an alternating net has no decoder: choose transformer or longformer"):
+        EncoderDecoderConfig(encoder=config("alternating"), decoder=config("transformer", causal=True))
 
 
 @pytest.mark.slow
