@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,8 +96,8 @@ def describe_with_digests(items: Mapping[str, Any]) -> dict[str, dict[str, Leaf]
 
 
 def from_best_to_worst(scores: Mapping[int, Mapping[str, float]], *, best: str) -> list[int]:
-    """Steps by the score named `best`, the newer of equals first; then those without it, the newest first."""
+    """Steps by the score named `best`, the newer of equals first; then those without a finite one, the newest first."""
     sign = -1.0 if best in LOWER_IS_BETTER else 1.0
-    scored = [step for step in scores if best in scores[step]]
+    scored = [step for step in scores if math.isfinite(scores[step].get(best, math.nan))]
     scored.sort(key=lambda step: (sign * scores[step][best], step), reverse=True)
     return scored + sorted(scores.keys() - set(scored), reverse=True)

@@ -15,7 +15,7 @@ from experiments.faults.damage import DIRECTORY, WAYS, damage_at_random
 from experiments.faults.runs import as_bytes
 from tests.training.eight_devices import ARRAYS, state_of
 from training import restore
-from training.about import About
+from training.about import About, from_best_to_worst
 from training.checkpoint import Checkpoints
 from training.damage import DamagedError
 from training.mesh import ONE_DEVICE, make_mesh, replicated
@@ -217,6 +217,13 @@ def test_the_best_is_kept_over_a_restart(tmp_path):
     save(tmp_path, {4: 2.5}, keep=1)
     assert stored_steps(tmp_path) == [4, 1]
     assert evaluate(tmp_path)[1] == 1
+
+
+@pytest.mark.parametrize(("name", "order"), [("loss", [5, 2, 4, 3, 1]), ("accuracy", [2, 5, 4, 3, 1])])
+def test_a_score_that_is_not_finite_is_never_the_best(name, order):
+    scores = {1: {name: np.nan}, 2: {name: 0.7}, 3: {name: np.inf}, 4: {}, 5: {name: 0.6}}
+    for steps in (sorted(scores), sorted(scores, reverse=True)):
+        assert from_best_to_worst({step: scores[step] for step in steps}, best=name) == order
 
 
 def test_about_notices_every_change_of_itself(saved):
