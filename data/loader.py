@@ -109,6 +109,10 @@ class TrainBatches:
         """The batch of any step; the iterator does not move."""
         return self._batches[step]
 
+    def longest(self) -> Batch:
+        """The first batch, padded as one that holds the longest example is: the largest shape that any step has."""
+        return self._batches.padded(0, self._batches.longest)
+
     def indices(self, step: int) -> list[int]:
         """The source's examples in the global batch of `step`, for naming it in a report."""
         return self._batches.indices(step, range(self._identity["batch_size"])).tolist()
@@ -221,7 +225,8 @@ class _Batches(grain.MapDataset):
         super().__init__()
         self._source, self._transform, self._finish = source, transform, finish
         self._seed, self._batch_size, self._rows = seed, batch_size, rows
-        self._lengths = getattr(source, "lengths", None)
+        lengths = getattr(source, "lengths", None)
+        self._lengths = None if lengths is None else np.asarray(lengths)
         self._order, self._once = order, once
 
     def __len__(self) -> int:
@@ -232,9 +237,17 @@ class _Batches(grain.MapDataset):
         return self._order(positions) if self._order else self._once[np.minimum(positions, len(self._once) - 1)]
 
     def __getitem__(self, step: int) -> Batch:
-        longest = None
-        if self._lengths is not None:
-            longest = int(np.max(np.asarray(self._lengths)[self.indices(step, range(self._batch_size))]))
+        if self._lengths is None:
+            return self.padded(step, None)
+        return self.padded(step, int(np.max(self._lengths[self.indices(step, range(self._batch_size))])))
+
+    @property
+    def longest(self) -> int | None:
+        """Of the source's `lengths`; None if it has none."""
+        return None if self._lengths is None else int(self._lengths.max())
+
+    def padded(self, step: int, longest: int | None) -> Batch:
+        """The batch of `step`, made as if the longest example of the global batch were of `longest` tokens."""
         indices = self.indices(step, self._rows).tolist()
         positions = [step * self._batch_size + row for row in self._rows]
         drawn = positions if self._order else indices

@@ -82,6 +82,9 @@ class ExampleTask(ABC):
     def train_batch(self, step: int) -> Batch:
         return self._train_batches.at(step)
 
+    def longest_batch(self) -> Batch:
+        return self._train_batches.longest()
+
     def train_batches(self, step: int) -> Iterator[Batch]:
         self._train_batches.seek(step)
         return self._train_batches

@@ -59,6 +59,9 @@ class Task(Protocol):
     def train_batch(self, step: int) -> Batch:
         """This process's part of the global batch of optimizer step `step` (0 = first); a pure function of `step`."""
 
+    def longest_batch(self) -> Batch:
+        """As `train_batch(0)`, in the largest shape that a batch of any step has."""
+
     def train_batches(self, step: int) -> Iterator[Batch]:
         """The batches of steps `step`, `step + 1`, ..., prepared ahead; never ends."""
 

@@ -56,6 +56,7 @@ class Forecast:
 
     parameters: int
     tokens: int
+    length: int  # tokens of the longest rows, those of the step
     flops: float  # that the model needs, over all devices
     state: int
     batch: int
@@ -82,7 +83,7 @@ class Forecast:
 
 
 def forecast(run: Run) -> Forecast:
-    """Compiles the step that `training.loop.train` would run."""
+    """Compiles the step that `training.loop.train` would run, on a batch of the longest rows."""
     config, mesh = run.config, run.mesh
     optimizer = make_optimizer(config.optimizer, make_schedule(config.optimizer, steps=config.train.steps))
     step = make_train_step(
@@ -101,6 +102,7 @@ def forecast(run: Run) -> Forecast:
     return Forecast(
         parameters=run.skeleton.parameter_count,
         tokens=config.train.batch_size * config.data.length,
+        length=batch["input_ids"].shape[-1],
         flops=run.step_flops,
         state=held,
         batch=sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(batch)) // batch_ways(mesh),
@@ -118,7 +120,8 @@ def told(plan: Forecast, config: Any, steps: int) -> list[str]:
     """Lines for a person."""
     beside = "a step" if plan.rate_told.startswith("measured") else "a step at the peak"
     lines = [
-        f"on {plan.devices} x {plan.kind}, compiled in {plan.compile_seconds:.0f} s",
+        f"on {plan.devices} x {plan.kind}, rows of {plan.length:,} tokens, the longest, compiled in "
+        f"{plan.compile_seconds:.0f} s",
         f"  model        {plan.parameters / 1e6:,.1f} M parameters, {4 * plan.parameters / GIB:.2f} GiB in float32",
         f"  one step     {plan.tokens:,} tokens, {plan.flops / plan.tokens / 1e6:,.0f} MFLOP each, "
         f"{plan.flops / 1e12:,.2f} TFLOP in all",

@@ -110,14 +110,14 @@ def starter(run: Run, optimizer: Optimizer) -> Callable[..., TrainState]:
 
 
 def batch_shapes(run: Run) -> dict[str, jax.ShapeDtypeStruct]:
-    """Those of the first global batch on the device, `[accumulation, examples, ...]`."""
+    """Those of the largest global batch on the device, `[accumulation, examples, ...]`."""
     train, sharding = run.config.train, NamedSharding(run.mesh, P(None, mesh_axes.BATCH))
     with leader_first("training data"):
-        first = device_part(run.task, run.task.train_batch(0))
+        longest = device_part(run.task, run.task.longest_batch())
     split = train.accumulation, train.batch_size // train.accumulation
     return {
         name: jax.ShapeDtypeStruct((*split, *array.shape[1:]), array.dtype, sharding=sharding)
-        for name, array in first.items()
+        for name, array in longest.items()
     }
 
 

@@ -236,6 +236,15 @@ def test_all_processes_pad_to_the_longest_example_of_the_global_batch():
     assert {b["input_ids"].shape[1] for b in padded} == {16, 32, 64, 100}
 
 
+def test_the_longest_batch_has_the_shape_of_the_longest_example_wherever_that_is_drawn():
+    options = {"seed": 0, "batch_size": 4, "collate": PadTo((16, 32, 100), pad_id=0)}
+    batches = TrainBatches(Shuffled([9] * 99 + [90]), **options)
+    assert batches.at(0)["input_ids"].shape == (4, 16)
+    assert batches.longest()["input_ids"].shape == (4, 100)
+    assert np.array_equal(batches.longest()["index"], batches.at(0)["index"])
+    assert train().longest().keys() == train().at(0).keys()  # whose examples are all of one length
+
+
 @pytest.mark.parametrize(("vocab_size", "bad"), [(20, 20), (22, 22)])
 def test_ids_outside_the_vocabulary_are_refused_naming_the_example(vocab_size, bad):
     batches = train(vocab_size=vocab_size, batch_size=23)

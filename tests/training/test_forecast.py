@@ -48,6 +48,16 @@ def test_a_plan_that_does_not_fit_says_what_would_make_it_smaller(tmp_path, run,
     assert "--config.train.accumulation=4" in out
 
 
+def test_a_plan_is_that_of_the_longest_rows_and_says_so(tmp_path, run, capfd):
+    texts = ["good"] * 79 + ["good " * 40]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps({"text": t, "label": "good"}) + "\n" for t in texts))
+    settings = (f"data.train={tmp_path / 'train.jsonl'}", "plan.tflops=0.5")
+    run(tmp_path / "run", "mode=plan", *settings, recipe="tiny_classifier.py")
+    plan = json.loads((tmp_path / "run" / "plan.json").read_text())
+    assert plan["batch"] > 2 * 4 * 8 * 32  # ids and mask of 8 rows of 32 tokens; those of the first batch are of 16
+    assert ", rows of 32 tokens, the longest, compiled in" in capfd.readouterr().out
+
+
 def test_a_topology_that_cannot_be_compiled_for_is_one_sentence(tmp_path, run):
     with pytest.raises(InputError, match=r"plan.topology='nowhere:9x9' cannot be compiled for .* write one such as"):
         run(tmp_path / "run", "mode=plan", "plan.topology=nowhere:9x9")
@@ -63,7 +73,15 @@ def test_what_helps_comes_first_and_what_is_done_is_left_out(planned):
     from ml_collections import ConfigDict
 
     config = ConfigDict(json.loads((planned / "config.json").read_text()))
-    values = {"parameters": 10**9, "tokens": 512, "flops": 1e12, "batch": 1, "devices": 8, "kind": "TPU v5 lite"}
+    values = {
+        "parameters": 10**9,
+        "tokens": 512,
+        "length": 64,
+        "flops": 1e12,
+        "batch": 1,
+        "devices": 8,
+        "kind": "TPU v5 lite",
+    }
     values |= {"memory": 16e9, "rate": 197e12, "rate_told": "its peak", "compile_seconds": 1.0}
     heavy = Forecast(**values, state=1, temporaries=17 * 10**9)
     assert advice(heavy, config)[0].startswith("--config.model.remat=full")
