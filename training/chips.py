@@ -1,5 +1,6 @@
 """What the makers' data sheets say of the devices that JAX names."""
 
+import re
 from dataclasses import dataclass
 
 
@@ -11,7 +12,7 @@ class Chip:
     memory: float  # bytes
 
 
-# By the start of JAX's device_kind; the longer of two that fit comes first.
+# By the first words of JAX's device_kind, whole ones: an L40S is no L4, and a "lite" TPU another chip.
 CHIPS = {
     "NVIDIA H200": Chip(989e12, 141e9),
     "NVIDIA H100": Chip(989e12, 80e9),
@@ -22,11 +23,14 @@ CHIPS = {
     "TPU v3": Chip(61.5e12, 16e9),
     "TPU v4": Chip(275e12, 32e9),
     "TPU v5 lite": Chip(197e12, 16e9),
+    "TPU v5e": Chip(197e12, 16e9),
     "TPU v5": Chip(459e12, 95e9),
+    "TPU v5p": Chip(459e12, 95e9),
     "TPU v6 lite": Chip(918e12, 32e9),
+    "TPU v6e": Chip(918e12, 32e9),
 }
 
 
 def chip(kind: str) -> Chip | None:
     """None where the table has none, as for a processor."""
-    return next((chip for name, chip in CHIPS.items() if kind.startswith(name)), None)
+    return next((chip for name, chip in CHIPS.items() if re.match(rf"{name}\b(?! lite)", kind)), None)
