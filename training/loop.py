@@ -82,7 +82,10 @@ def check_settings(config: Any, mesh: Mesh) -> None:
         mesh, name="train.batch_size", size=config.train.batch_size, accumulation=config.train.accumulation
     )
     check_batch_size(mesh, name="evaluation.batch_size", size=config.evaluation.batch_size)
-    check_model_fits(mesh, heads=config.model.heads, mlp_width=config.model.mlp_width, length=config.data.length)
+    model, data = config.model, config.data
+    check_model_fits(
+        mesh, heads=model.heads, mlp_width=model.mlp_width, length=data.length, buckets=tuple(data.buckets)
+    )
     check_optimizer(config.optimizer)
     make_watch(config)
     profiled_steps(config)

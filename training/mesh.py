@@ -64,12 +64,16 @@ def check_batch_size(mesh: Mesh, *, name: str, size: int, accumulation: int = 1)
         )
 
 
-def check_model_fits(mesh: Mesh, *, heads: int, mlp_width: int, length: int) -> None:
-    """Raises InputError unless heads, feed-forward width and tokens divide evenly over the mesh."""
+def check_model_fits(mesh: Mesh, *, heads: int, mlp_width: int, length: int, buckets: Sequence[int] = ()) -> None:
+    """Raises InputError unless heads, feed-forward width and tokens divide evenly over the mesh.
+
+    `buckets` are the shorter lengths that a batch may have; those that are not below `length` are never used.
+    """
     for axis, key, size in (
         (mesh_axes.HEADS, "model.heads", heads),
         (mesh_axes.HEADS, "model.mlp_width", mlp_width),
         (mesh_axes.TOKENS, "data.length", length),
+        *((mesh_axes.TOKENS, f"data.buckets[{at}]", size) for at, size in enumerate(buckets) if size < length),
     ):
         if size % mesh.shape[axis]:
             raise InputError(f"mesh.{axis}={mesh.shape[axis]} does not divide {key}={size}")

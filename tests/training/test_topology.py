@@ -69,12 +69,13 @@ def abstract(**changes):
         ({"tensor": 3}, "mesh.tensor=3 does not divide model.heads=4"),
         ({"tensor": 4}, "mesh.tensor=4 does not divide model.mlp_width=30"),
         ({"sequence": 5}, "mesh.sequence=5 does not divide data.length=48"),
+        ({"sequence": 8}, r"mesh.sequence=8 does not divide data.buckets\[2\]=36"),
     ],
     ids=str,
 )
 def test_a_mesh_that_does_not_divide_the_model_is_refused(mesh, told):
     with pytest.raises(InputError, match=told):
-        check_model_fits(abstract(**mesh), heads=4, mlp_width=30, length=48)
+        check_model_fits(abstract(**mesh), heads=4, mlp_width=30, length=48, buckets=(16, 99, 36))
 
 
 def test_matrices_are_cut_in_pairs_and_vectors_where_their_matrix_is():
