@@ -12,7 +12,7 @@ from errors import InputError
 MEMORY = 100  # accepted steps over which the running mean of the loss forgets
 
 Guard = dict[str, jax.Array]
-"""Part of the training state: `in_a_row` steps skipped up to now, `accepted` steps, running `mean_loss` of those."""
+"""Part of the training state: `in_a_row` steps skipped up to now, `accepted` steps with a label, their `mean_loss`."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,12 @@ def fresh_guard() -> Guard:
     return {"in_a_row": count, "accepted": count, "mean_loss": jnp.zeros((), jnp.float32)}
 
 
-def judge(guard: Guard, loss: jax.Array, gradient_norm: jax.Array, watch: Watch) -> tuple[jax.Array, Guard]:
+def judge(
+    guard: Guard, loss: jax.Array, gradient_norm: jax.Array, watch: Watch, *, labelled: jax.Array
+) -> tuple[jax.Array, Guard]:
     """(whether the step counts, the guard after it). `loss` is that of this step, per unit of weight.
+
+    The loss of a batch that is not `labelled` is 0 and no measure for others: the running mean leaves it out.
 
     Once `max_skipped` steps in a row were skipped no other counts: the weights then stay for the diagnosis what they
     were before the first, whenever the loop comes to look.
@@ -48,9 +52,10 @@ def judge(guard: Guard, loss: jax.Array, gradient_norm: jax.Array, watch: Watch)
     counts = jnp.isfinite(loss) & jnp.isfinite(gradient_norm) & (guard["in_a_row"] < watch.max_skipped)
     if watch.spike_factor:
         counts &= (guard["accepted"] == 0) | (loss <= watch.spike_factor * guard["mean_loss"])
-    accepted = guard["accepted"] + counts
+    told = counts & labelled
+    accepted = guard["accepted"] + told
     share = 1 / jnp.clip(accepted, 1, MEMORY).astype(jnp.float32)
-    mean = guard["mean_loss"] + jnp.where(counts, share * (loss - guard["mean_loss"]), 0)
+    mean = guard["mean_loss"] + jnp.where(told, share * (loss - guard["mean_loss"]), 0)
     return counts, {
         "in_a_row": jnp.where(counts, 0, guard["in_a_row"] + 1),
         "accepted": accepted,

@@ -44,10 +44,11 @@ def make_train_step(
     def step(state: TrainState, batch: Device) -> TrainState:
         moving = optimizer.moving(state.params)
         gradients, totals = _summed(partial(gradients_of, moving, state.params), step_key(state.key, state.step), batch)
-        weight = jnp.maximum(totals["weight"], 1e-9)  # a batch without a single label moves nothing
+        weight = jnp.maximum(totals["weight"], 1e-9)  # without a single label only momentum and decay move anything
         gradients = jax.tree.map(lambda g: g / weight, gradients)
         gradient_norm = optax.tree.norm(gradients)
-        counts, guard = judge(state.guard, totals["loss"] / weight, gradient_norm, watch)
+        loss, labelled = totals["loss"] / weight, totals["weight"] > 0
+        counts, guard = judge(state.guard, loss, gradient_norm, watch, labelled=labelled)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         moved = optax.apply_updates(moving, updates)
         ema = {path: _toward(state.ema[path], moved[path], optimizer.settings.ema) for path in state.ema}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from errors import InputError
-from tests.training.toy import Trainer, batch_of, bits, spoiled
+from tests.training.toy import Trainer, batch_of, bits, spoiled, unlabelled
 from training.checkpoint import Checkpoints
 from training.diagnosis import find_fault, stopping_sentence
 from training.guard import Watch, make_watch
@@ -66,6 +66,15 @@ def test_a_spike_is_skipped_only_where_a_factor_is_given():
     assert learning_parts(watched.go(high)) == before
     assert learning_parts(watched.go(batch_of(2))) != before
     assert float(Trainer().go(batch_of(0), batch_of(1), high).state.tally["skipped"]) == 0
+
+
+def test_a_batch_without_a_label_is_no_measure_of_what_a_spike_is():
+    watched = Trainer(watch=Watch(spike_factor=4.0)).go(unlabelled(0), batch_of(1))
+    assert float(watched.state.tally["skipped"]) == 0
+    assert int(watched.state.guard["accepted"]) == 1
+    mean = float(watched.state.guard["mean_loss"])
+    assert mean > 0
+    assert float(watched.go(unlabelled(2)).state.guard["mean_loss"]) == mean
 
 
 def test_the_average_of_the_weights_is_the_closed_form():

@@ -33,8 +33,9 @@ class Net(nnx.Module):
 
 class Regression:
     def loss(self, model, batch, *, rngs):
-        error = jnp.square(model(batch["x"])[:, 0] - batch["y"]).sum()
-        return {"loss": error, "weight": jnp.float32(len(batch["y"]))}
+        weights = batch.get("weights", jnp.ones_like(batch["y"]))
+        error = jnp.square(model(batch["x"])[:, 0] - batch["y"])
+        return {"loss": (error * weights).sum(), "weight": weights.sum()}
 
     def scores(self, totals):
         return {"loss": float(totals["loss"] / totals["weight"])}
@@ -56,6 +57,10 @@ def spoiled(step: int, *, row: int = 2, value: float = np.nan) -> dict[str, np.n
     batch = batch_of(step)
     batch["x"][row, 1] = value
     return batch
+
+
+def unlabelled(step: int) -> dict[str, np.ndarray]:
+    return batch_of(step) | {"weights": np.zeros(ROWS, np.float32)}
 
 
 TASK = Regression()
