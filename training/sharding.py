@@ -42,8 +42,8 @@ def spec_of(path: str, shape: tuple[int, ...], mesh: Mesh) -> P:
 def shardings(tree: Any, mesh: Mesh) -> Any:
     """The sharding of every leaf of a train state, or of parameters by path.
 
-    What an optimizer keeps for a parameter, an array of its shape under its path, lies as the parameter does; all else
-    is on every device.
+    What an optimizer keeps under a parameter's path lies by that path's rule: moments as the parameter does, and
+    Adafactor's sums of rows and columns by its first axes. All else is on every device.
     """
 
     def of(keys: tuple[Any, ...], leaf: Any) -> NamedSharding:
