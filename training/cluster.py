@@ -115,5 +115,5 @@ def _check_processes(config: Any) -> None:
 
 def _source_digests() -> dict[str, str]:
     """Of every Python file that a run may import, whether git knows it or not; the config is compared by its values."""
-    files = [*ROOT.glob("*.py"), *(path for floor in FLOORS for path in (ROOT / floor).glob("*.py"))]
+    files = [*ROOT.glob("*.py"), *(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))]
     return {str(path.relative_to(ROOT)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -216,6 +216,6 @@ def test_uneven_devices_are_refused(monkeypatch):
 
 def test_code_is_every_python_file_of_the_floors():
     digests = cluster._source_digests()
-    assert {"train.py", "skeleton.py", "training/cluster.py", "ops/attention.py"} <= digests.keys()
+    assert {"train.py", "skeleton.py", "training/cluster.py", "pretrained/families/bert.py"} <= digests.keys()
     apart = {"configs", "experiments", "harness", "sweeps", "tests"}  # no run of train.py imports more of these
     assert set(cluster.FLOORS) == {floor for floor in ALLOWED if (ROOT / floor).is_dir()} - apart
