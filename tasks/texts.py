@@ -84,7 +84,7 @@ def load_tokenizer(config: Any, directory: Path, *, inherited: Path | None) -> T
         named = Tokenizer.load(settings.path)
         if tokenizer and named.sha256 != tokenizer.sha256:
             raise InputError(
-                f"tokenizer.path={settings.path} differs from the tokenizer that {inherited.parent} was trained with; "
+                f"tokenizer.path={settings.path} differs from the tokenizer of init_from, which lies in {inherited}; "
                 "leave it empty"
             )
         tokenizer = named

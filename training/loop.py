@@ -141,7 +141,7 @@ def _start(run: Run, start_state) -> Restored:
     if run.given is not None:
         there, here, others = run.given.params, run.skeleton.shapes, other_classes(run.given, run.task)
         fresh = outputs_of_other_meaning(there, here, other_classes=bool(others))
-        report = transfer(there, here, fresh=fresh)
+        report = transfer(there, here, name=f"init_from={run.given.directory}", fresh=fresh)
         given |= {name: run.given.params[name] for name in report.taken}
         print(report.told(), flush=True)
     key = jax.random.key(run.config.seed)

@@ -69,30 +69,34 @@ class Transfer:
         return "\n".join(lines)
 
 
-def transfer(source: Mapping[str, Any], target: Mapping[str, Any], *, fresh: Collection[str] = ()) -> Transfer:
+def transfer(
+    source: Mapping[str, Any], target: Mapping[str, Any], *, name: str, fresh: Collection[str] = ()
+) -> Transfer:
     """Which parameters of `source` go into `target`: those of the same path, but for those that begin `fresh`.
+
+    `name` tells a person where `source` is from.
 
     Raises:
       InputError: a parameter of the same name has another shape, or one of the encoder is not in `source`, but for
         adaptations and a table of token types.
     """
-    shared = [name for name in target if name in source and name not in fresh]
+    shared = [path for path in target if path in source and path not in fresh]
     unequal = [n for n in shared if source[n].shape != target[n].shape]
     if unequal:
         told = "; ".join(
             f"{n} has shape {tuple(source[n].shape)} there and {tuple(target[n].shape)} here" for n in unequal[:5]
         )
         more = f" and {len(unequal) - 5} more" if len(unequal) > 5 else ""
-        raise InputError(f"init_from holds a model of other sizes: {told}{more}")
+        raise InputError(f"{name} holds a model of other sizes: {told}{more}")
     added = (".lora_a", ".lora_b", ".token_type.embedding")  # which a run may have beside what it starts from
     missing = [n for n in target if n.startswith("encoder.") and n not in source and not n.endswith(added)]
     if missing:
         raise InputError(
-            f"init_from holds another model: it lacks {len(missing)} parameters of this encoder, such as "
+            f"{name} holds another model: it lacks {len(missing)} parameters of this encoder, such as "
             f"{', '.join(missing[:3])}"
         )
     taken = dict.fromkeys(shared)
-    begun, unused = (tuple(name for name in names if name not in taken) for names in (target, source))
+    begun, unused = (tuple(path for path in paths if path not in taken) for paths in (target, source))
     return Transfer(tuple(taken), begun, unused)
 
 

@@ -237,7 +237,7 @@ def check_complete(given: Given, skeleton: Skeleton, task: Task) -> dict[str, ja
     """
     if names := other_classes(given, task):
         raise InputError(f"{given.directory} tells apart {_listed(names)} in this order: set data.classes to them")
-    report = transfer(given.params, skeleton.shapes)
+    report = transfer(given.params, skeleton.shapes, name=str(given.directory))
     if report.fresh:
         raise InputError(
             f"{given.directory} was trained for another task: it has no {', '.join(report.fresh[:3])}; train this task "

@@ -1,0 +1,23 @@
+"""Which tokenizer a run has."""
+
+from pathlib import Path
+
+import pytest
+
+from configs import defaults
+from data.tokenizer import Tokenizer
+from errors import InputError
+from tasks.texts import load_tokenizer
+
+
+def saved(place: Path, text: str) -> Path:
+    Tokenizer.train("byte_bpe", [text] * 9, vocab_size=300).save(place)
+    return place
+
+
+def test_one_that_is_not_that_of_the_weights_is_refused_with_the_place_of_theirs(tmp_path):
+    config = defaults.get_config()
+    config.tokenizer.path = str(saved(tmp_path / "named", "a cat sat on a mat"))
+    published = saved(tmp_path / "published", "of quite other words")  # a model's own directory
+    with pytest.raises(InputError, match=f"differs from the tokenizer of init_from, which lies in {published}; leave"):
+        load_tokenizer(config, tmp_path / "run", inherited=published)
