@@ -38,7 +38,8 @@ def main(argv: list[str]) -> None:
 
 def train(config, directory: Path, mesh) -> None:
     run_directory.claim(directory, config.to_dict())
-    run = build(config, directory, mesh, starting_source(config, pretrained))
+    resumed = run_directory.has_checkpoint(directory)  # which then needs nothing of init_from any more
+    run = build(config, directory, mesh, None if resumed else starting_source(config, pretrained))
     run_directory.write_environment(directory)
     run_directory.write_steps(directory, config.train.steps)
     state, scores = loop.train(run)
@@ -88,10 +89,9 @@ def build(config, directory: Path, mesh, source) -> Run:
     task = make_task(config, tokenizer, directory, share)
     loop.check_best(config, task)
     skeleton = Skeleton(builder(sizes, net, head, **task.head))
-    given = source.load(mesh, like=skeleton.shapes) if source else None
     row = {"length": config.data.length, "global_tokens": config.data.global_tokens != "none"}
     flops = step_flops(sizes, rows=config.train.batch_size * task.rows, predicted=task.predicted, **row)
-    return Run(task, skeleton, mesh, config, directory, given, report.process_start(), flops)
+    return Run(task, skeleton, mesh, config, directory, source, report.process_start(), flops)
 
 
 def model_sizes(config, net_config: type, vocab_size: int = 0):

@@ -138,11 +138,11 @@ def restore(run: Run, like: TrainState) -> Restored | None:
 def _start(run: Run, start_state) -> Restored:
     """Fresh weights, those of `init_from` put over them."""
     given: dict[str, Any] = dict(run.task.initial_params())
-    if run.given is not None:
-        there, here, others = run.given.params, run.skeleton.shapes, other_classes(run.given, run.task)
-        fresh = outputs_of_other_meaning(there, here, other_classes=bool(others))
-        report = transfer(there, here, name=f"init_from={run.given.directory}", fresh=fresh)
-        given |= {name: run.given.params[name] for name in report.taken}
+    if run.source is not None:
+        found, here = run.loaded(), run.skeleton.shapes  # not kept: only the state stays on the devices
+        fresh = outputs_of_other_meaning(found.params, here, other_classes=bool(other_classes(found, run.task)))
+        report = transfer(found.params, here, name=f"init_from={found.directory}", fresh=fresh)
+        given |= {name: found.params[name] for name in report.taken}
         print(report.told(), flush=True)
     key = jax.random.key(run.config.seed)
     lies = shardings(jax.eval_shape(start_state, key, given), run.mesh)

@@ -9,7 +9,7 @@ from jax.sharding import Mesh
 
 from skeleton import Skeleton
 from tasks.task import Batch, Task
-from training.weights import Given
+from training.weights import Given, PublishedSource, Source
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,19 @@ class Run:
     mesh: Mesh
     config: Any
     directory: Path
-    given: Given | None  # of another run: where training starts, or what is evaluated
+    source: Source | PublishedSource | None  # of weights: where training starts, or what is evaluated
     started: float  # time.time() when the process began
     step_flops: float  # operations of the model's products in one optimizer step
+
+    def loaded(self) -> Given:
+        """What `source` holds, read anew: who asks for it lets go of it."""
+        assert self.source is not None
+        return self.source.load(self.mesh, like=self.skeleton.shapes)
+
+    @cached_property
+    def given(self) -> Given:
+        """As `loaded`, kept: for what is evaluated."""
+        return self.loaded()
 
     @cached_property
     def identity(self) -> dict[str, Any]:

@@ -90,6 +90,17 @@ def test_more_steps_of_a_schedule_that_ends_are_refused_with_what_to_do(copy, ru
     assert read_config(copy)["train"]["steps"] == 12
 
 
+def test_a_resumed_run_needs_nothing_more_of_what_it_started_from(whole, tmp_path, run, capsys):
+    first, second = tmp_path / "first", tmp_path / "second"
+    shutil.copytree(whole, first)
+    settings = (f"init_from={first}", "train.steps=2", "optimizer.warmup_steps=1", "evaluation.batches=1")
+    run(second, *settings)
+    assert "init_from: " in capsys.readouterr().out
+    shutil.rmtree(first)
+    run(second, *settings)
+    assert "init_from: " not in capsys.readouterr().out
+
+
 def test_another_seed_ends_elsewhere(whole, tmp_path, run, differing):
     run(tmp_path / "other", "seed=1")
     differ = differing(whole, tmp_path / "other")
