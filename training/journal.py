@@ -3,6 +3,7 @@
 metrics.jsonl holds only what the seed decides, so that a resumed run ends with the same bytes; times go to speed.jsonl.
 """
 
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -37,9 +38,8 @@ class Journal:
         if settings.wandb:
             import wandb
 
-            self._wandb = wandb.init(
-                project=settings.wandb, dir=str(directory), config=config, id=directory.name, resume="allow"
-            )
+            named = {"id": _wandb_id(directory), "name": directory.name}
+            self._wandb = wandb.init(project=settings.wandb, dir=str(directory), config=config, resume="allow", **named)
 
     def metrics(self, step: int, split: str, values: Values) -> None:
         """One line that a rerun must reproduce to the last bit."""
@@ -96,6 +96,11 @@ class Journal:
                 self._tensorboard.add_scalar(name, value, step)
         if self._wandb:
             self._wandb.log(values, step=step)
+
+
+def _wandb_id(directory: Path) -> str:
+    """The same at each start of a run, and another for every directory, whatever its last name."""
+    return f"{directory.name}-{hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:8]}"
 
 
 def keep_lines_up_to(path: Path, step: int) -> None:

@@ -1,4 +1,5 @@
 import json
+import sys
 from types import SimpleNamespace
 
 from training.journal import Journal, draw_loss, keep_lines_up_to, read_lines
@@ -25,6 +26,20 @@ def test_a_journal_writes_lines_events_and_a_curve(tmp_path, capsys):
     assert list((tmp_path / "tensorboard").glob("events.out.tfevents.*"))
     assert draw_loss(tmp_path, baseline=("unigram", 2.0)).read_bytes().startswith(b"\x89PNG")
     assert "validation  loss 1.25" in capsys.readouterr().out
+
+
+def test_directories_of_one_name_are_runs_of_their_own_at_weights_and_biases(tmp_path, monkeypatch):
+    begun = []
+    stub = SimpleNamespace(init=lambda **how: begun.append(how) or SimpleNamespace(finish=lambda: None))
+    monkeypatch.setitem(sys.modules, "wandb", stub)
+    for parent in ("small", "large", "large"):  # the last is started again
+        directory = tmp_path / parent / "run"
+        directory.mkdir(parents=True, exist_ok=True)
+        settings = SimpleNamespace(progress=False, tensorboard=False, wandb="project", plot=False)
+        Journal(directory, settings, steps=2, start=0, config={}).close()
+    small, large, again = (how["id"] for how in begun)
+    assert small != large == again
+    assert {how["name"] for how in begun} == {"run"}
 
 
 def test_only_the_first_process_writes(tmp_path):
