@@ -123,8 +123,10 @@ class CrossAttention(Projections):
 
 
 def split_heads(x: Float[Array, "*N D"], heads: int) -> Float[Array, "*N H K"]:
+    """A vector of D = H * K numbers as one of K for each head."""
     return x.reshape(*x.shape[:-1], heads, -1)  # [*N H K]
 
 
 def join_heads(x: Float[Array, "B S H K"]) -> Float[Array, "B S D"]:
+    """The inverse of `split_heads`."""
     return x.reshape(*x.shape[:-2], -1)  # [B S D]

@@ -47,6 +47,7 @@ class GatedMlp(nnx.Module):
 
 
 def mlp(cfg: TransformerConfig, *, rngs: nnx.Rngs) -> nnx.Module:
+    """The `Mlp` or `GatedMlp` of `cfg.activation`: [B S D] to [B S D]."""
     return (GatedMlp if cfg.activation in GATED else Mlp)(cfg, rngs=rngs)
 
 

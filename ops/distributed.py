@@ -48,6 +48,7 @@ def rows_times_matrix(
 
 
 def find_global_tokens(is_global: Bool[Array, "B S"], cap: int) -> GlobalTokens:
+    """The first `cap` global tokens of each row, [B G], on every device of the row."""
     return _everywhere(partial(global_tokens.find_global_tokens, cap=cap), ROWS, out=EXAMPLES)(is_global)
 
 
@@ -58,6 +59,7 @@ def take_rows(x: Array, tokens: GlobalTokens) -> Array:
 
 
 def put_rows(x: Float[Array, "B S H K"], rows: Float[Array, "B G H K"], tokens: GlobalTokens) -> Array:
+    """`x` [B S H K] with `rows` in the places of the global tokens."""
     return _everywhere(global_tokens.put_rows, SPREAD, FEW, EXAMPLES, out=SPREAD)(x, rows, tokens)
 
 
@@ -92,6 +94,7 @@ def global_attention(
     dropout_key: Array | None = None,
     **how: Any,
 ) -> Float[Array, "B G H K"]:
+    """What the global queries see: all keys of their group, wherever these lie, [B G H K] on every device of a row."""
     B, S, H, _ = k.shape
     dropout = {"rows": attention_rows(B, H, S), "dropout_key": dropout_key}
 
