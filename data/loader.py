@@ -89,7 +89,8 @@ class TrainBatches:
         self._identity = {"seed": seed, "batch_size": batch_size, "examples": len(source)}
         rows = share.rows(batch_size, accumulation)
         order = _order_of(source, seed, batch_size, length_groups)
-        self._batches = _Batches(source, seed, batch_size, transform, _Finish(collate, vocab_size), rows, order)
+        how = {"transform": transform, "finish": _Finish(collate, vocab_size), "order": order}
+        self._batches = _Batches(source, seed=seed, batch_size=batch_size, rows=rows, **how)
         self._options = grain.ReadOptions(num_threads=min(ahead, 1), prefetch_buffer_size=ahead)
         self._reader = None
         self.step = 0
@@ -173,10 +174,11 @@ class EvalBatches:
     ):
         if not len(source):
             raise InputError("there is no example to evaluate: the source is empty")
-        finish, rows = _Finish(collate, vocab_size), share.rows(batch_size)
+        rows = share.rows(batch_size)
         lengths = getattr(source, "lengths", None) if longest_first else None
         once = np.arange(len(source)) if lengths is None else np.argsort(-np.asarray(lengths), kind="stable")
-        self._batches = _Batches(source, seed, batch_size, transform, finish, rows, once=once)
+        how = {"transform": transform, "finish": _Finish(collate, vocab_size), "once": once}
+        self._batches = _Batches(source, seed=seed, batch_size=batch_size, rows=rows, **how)
         total = len(self._batches)
         count = min(at_most, total) if at_most else total
         self._steps = [step if first else step * total // count for step in range(count)]
@@ -221,7 +223,18 @@ def _order_of(source: Source, seed: int, batch_size: int, length_groups: int) ->
 class _Batches(grain.MapDataset):
     """Batches by step, in random order without end, or of the examples `once` lists, with filler past the end."""
 
-    def __init__(self, source, seed, batch_size, transform, finish, rows, order=None, *, once=None):
+    def __init__(
+        self,
+        source: Source,
+        *,
+        seed: int,
+        batch_size: int,
+        rows: Sequence[int],
+        transform: Transform | None,
+        finish: _Finish,
+        order: Order | MixedOrder | GroupedOrder | None = None,
+        once: Int[np.ndarray, " n"] | None = None,
+    ):
         super().__init__()
         self._source, self._transform, self._finish = source, transform, finish
         self._seed, self._batch_size, self._rows = seed, batch_size, rows

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
+from optax import Schedule
 
 import mesh_axes
 from errors import InputError
@@ -31,7 +32,7 @@ from training.restore import Restored, restore_newest
 from training.run import Run, device_part
 from training.sharding import shardings
 from training.state import TrainState, initial_state, outputs_of_other_meaning, transfer
-from training.step import empty_tally, make_train_step
+from training.step import Step, empty_tally, make_train_step
 from training.tally import line_values
 from training.weights import other_classes
 
@@ -135,7 +136,7 @@ def restore(run: Run, like: TrainState) -> Restored | None:
     )
 
 
-def _start(run: Run, start_state) -> Restored:
+def _start(run: Run, start_state: Callable[..., TrainState]) -> Restored:
     """Fresh weights, those of `init_from` put over them."""
     given: dict[str, Any] = dict(run.task.initial_params())
     if run.source is not None:
@@ -149,23 +150,23 @@ def _start(run: Run, start_state) -> Restored:
     return Restored(jax.jit(start_state, out_shardings=lies)(key, given), step=0, scores={})
 
 
-def _steps(run: Run, begun: Restored, step_fn, schedule, checkpoints: Checkpoints, journal: Journal, notice: Notice):
+def _steps(
+    run: Run, begun: Restored, step_fn: Step, rate: Schedule, checkpoints: Checkpoints, journal: Journal, notice: Notice
+) -> tuple[TrainState, dict[str, float]]:
+    """From where it `begun` to the last step, or to the step at which `notice` says to leave; and the last scores."""
     config, task = run.config, run.task
     state, start, last = begun.state, begun.step, config.train.steps
     evaluate = Evaluation(run, graded=config.evaluation.graded)
     scores = _scores_at_start(run, begun, evaluate, checkpoints, journal, notice)
     clock = Clock(run.started, run.mesh, step_flops=run.step_flops)
     profiler = Profiler(run.directory, profiled_steps(config))
-    pending: tuple[int, Any] | None = (
-        None  # the tally of a step already dispatched; read once the next one is under way
-    )
+    pending: tuple[int, Any] | None = None  # the tally of a step sent off; read once the next one is under way
 
     def write_pending() -> None:
         nonlocal pending
         if pending is not None:
-            step, (tally, in_a_row) = pending
-            pending = None
-            _write_line(run, journal, step, tally, float(schedule(step - 1)), clock)
+            (step, (tally, in_a_row)), pending = pending, None
+            _write_line(run, journal, step, tally, float(rate(step - 1)), clock)
             _end_if_lost(run, state, in_a_row)
 
     batches: Iterator[Batch] = task.train_batches(start) if start < last else iter(())

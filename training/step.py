@@ -21,6 +21,7 @@ from training.sharding import shardings
 from training.state import TrainState
 
 Device = dict[str, jax.Array]
+Step = Callable[[TrainState, Device], TrainState]
 
 
 def make_train_step(
@@ -31,7 +32,7 @@ def make_train_step(
     mesh: Mesh,
     log_every: int,
     watch: Watch = Watch(),  # noqa: B008  (frozen)
-) -> Callable[[TrainState, Device], TrainState]:
+) -> Step:
     """`step(state, batch) -> state`, compiled, its state donated.
 
     `batch` holds `[A, B, ...]` arrays: A micro-batches whose summed losses and gradients are divided once, by their
