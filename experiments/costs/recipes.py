@@ -37,6 +37,8 @@ RECIPES = (  # those of at least 512 numbers a token: narrower nets fill no acce
     "configs/pretrain.py:base,model=longformer",
     "configs/pretrain.py:large,model=transformer",
     "configs/pretrain.py:large,model=longformer",
+    "configs/pretrain.py:base,model=longformer,further=True",
+    "configs/pretrain.py:large,model=longformer,further=True",
     "configs/characters.py:base,stage=1",
     "configs/characters.py:base,stage=3",
     "configs/characters.py:base,stage=5",
