@@ -19,8 +19,8 @@ FINISHED = ("evaluate", "predict", "export")  # modes that ask a trained model, 
 def class_names(config: Any, directory: Path, training_records: Callable[[], Sequence[Record]]) -> tuple[str, ...]:
     """`data.classes`; where that is empty, the labels of the training split, sorted, with `data.outside` among them.
 
-    Training writes what it found into the work directory, and what is asked of the finished model reads it there or in
-    `init_from`: other files may hold fewer classes.
+    Training writes what it first found into the work directory, and what is asked of the finished model reads it there
+    or in `init_from`: other files may hold fewer classes, or others.
 
     Raises:
       InputError: fewer than two classes, one named twice, `data.outside` is none of them, or a trained model's are not
@@ -66,6 +66,6 @@ def _found(config: Any, directory: Path, records: Sequence[Record]) -> tuple[str
     names = classes_of(records, config.data.label, also=(config.data.outside,) if config.data.outside else ())
     shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     print(f"{len(names)} classes found in data.train: {shown}", flush=True)
-    if config.mode == "train":
+    if config.mode == "train" and not (directory / FILE).exists():
         write_json(directory / FILE, names, indent=None, ensure_ascii=False)
     return names

@@ -39,6 +39,9 @@ FREE_TO_CHANGE = (
 )
 """Keys that a resumed run may change, since they do not decide what it computes; `evaluation.every` does."""
 
+FOUND = ("classes.json",)
+"""What tasks find in the training split and keep: with a checkpoint it is the run's, before that a new start's."""
+
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "tokenizers", "tensorflow-datasets", "numpy")
 
 
@@ -66,6 +69,8 @@ def claim(directory: Path, config: dict[str, Any]) -> None:
         raise InputError(f"{directory} exists and holds no run of this project; choose another --config.workdir")
     directory.mkdir(parents=True, exist_ok=True)
     if not has_checkpoint(directory):
+        for name in FOUND:
+            (directory / name).unlink(missing_ok=True)
         write_json(stored, config)
 
 

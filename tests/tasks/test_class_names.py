@@ -65,10 +65,10 @@ def test_classes_that_the_config_names_go_before_a_file_left_by_another_try(tmp_
     assert classes_there(tmp_path) == ("a", "b")
 
 
-def test_training_again_finds_them_anew(tmp_path):
+def test_training_on_other_files_finds_theirs_and_the_finished_model_keeps_its_own(tmp_path):
     class_names(settings(), tmp_path, lambda: labelled("a", "b"))
     assert class_names(settings(), tmp_path, lambda: labelled("c", "b")) == ("b", "c")
-    assert class_names(settings(mode="evaluate"), tmp_path, list) == ("b", "c")
+    assert class_names(settings(mode="evaluate"), tmp_path, list) == ("a", "b")
 
 
 def test_the_class_outside_them_all_needs_no_training_example(tmp_path):

@@ -1,13 +1,16 @@
 """Numbers, classes found in the data and a class outside them all, through train.py."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
+from configs.defaults import get_config
 from errors import InputError
 from tests.tasks.files import write_lines
 from tests.training.conftest import read_lines
+from training.run_directory import claim
 
 QUICK = (
     "train.steps=60",
@@ -139,6 +142,27 @@ def test_a_finished_run_is_scored_without_its_training_split(kind, run, request,
     with pytest.raises(InputError, match=r"gone.jsonl: no such file"):
         run(workdir, *asked, f"data.train={words}/gone.jsonl", recipe="tiny_classifier.py")
     assert "loss" not in capsys.readouterr().out
+
+
+def test_other_classes_in_the_training_file_are_refused_and_the_old_names_stay(colours, words, tmp_path, run):
+    workdir, splits = shutil.copytree(colours[0], tmp_path / "run"), ("train", "validation")
+    config = json.loads((workdir / "config.json").read_text())
+    for split in splits:
+        lines = [line | {"colour": line["colour"].replace("u", "o")} for line in read_lines(words / f"{split}.jsonl")]
+        config["data"][split] = str(write_lines(tmp_path / f"{split}.jsonl", lines))
+    (workdir / "config.json").write_text(json.dumps(config))
+    settings = (*colours[1], *places(tmp_path, *splits))
+    with pytest.raises(InputError, match=r"classes changed since its checkpoint 60"):
+        run(workdir, *settings, recipe="tiny_classifier.py")
+    run(workdir, *settings, "mode=predict", recipe="tiny_classifier.py")
+    assert set(read_lines(workdir / "predictions.jsonl")[0]["probabilities"]) == {"blue", "green", "none", "red"}
+
+
+def test_what_was_found_before_the_first_checkpoint_makes_way_for_a_new_start(tmp_path):
+    claim(tmp_path, get_config().to_dict())
+    (tmp_path / "classes.json").write_text('["a", "b"]')
+    claim(tmp_path, get_config().to_dict())
+    assert not (tmp_path / "classes.json").exists()
 
 
 def test_a_broken_validation_file_is_told_before_the_first_step(words, tmp_path, run):
