@@ -13,7 +13,7 @@ from whole_files import write_json
 
 FILE = "classes.json"
 NAMELESS = re.compile(r"LABEL_\d+")  # what transformers calls a class that nobody named
-FINISHED = ("evaluate", "predict", "export")  # modes that ask a trained model, whose classes are settled
+FINISHED = ("evaluate", "predict", "talk", "export")  # modes that ask a trained model, whose classes are settled
 
 
 def class_names(config: Any, directory: Path, training_records: Callable[[], Sequence[Record]]) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ def test_classes_that_the_config_names_are_left_as_they_are_and_nothing_is_read(
 
 def test_a_finished_model_keeps_the_classes_that_it_was_trained_on(tmp_path):
     class_names(settings(), tmp_path / "run", lambda: labelled("a", "b", "c"))
-    for mode in ("evaluate", "predict", "export"):
+    for mode in ("evaluate", "predict", "talk", "export"):
         assert class_names(settings(mode=mode), tmp_path / "run", lambda: labelled("a", "b")) == ("a", "b", "c")
     elsewhere = settings(mode="predict", init_from=str(tmp_path / "run"))
     assert class_names(elsewhere, tmp_path / "other", lambda: labelled("a")) == ("a", "b", "c")
