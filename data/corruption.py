@@ -20,12 +20,14 @@ def span_corrupted(
 
     `rate` of the tokens are taken out, in spans of `mean_span` tokens on average, whose lengths and places are drawn
     evenly; the first token is always kept, the last always taken out, and no two spans touch. Sentinels are used in
-    their order.
+    their order. Of a text of fewer than two tokens nothing is taken out.
 
     Raises:
       InputError: more spans are needed than there are sentinels.
     Source: Raffel et al. 2020, section 3.1.4 and code (random_spans_noise_mask).
     """
+    if len(ids) < 2:
+        return ids, ids[:0]
     taken = min(max(round(len(ids) * rate), 1), len(ids) - 1)
     spans = min(max(round(taken / mean_span), 1), taken, len(ids) - taken)
     if spans > len(sentinels):

@@ -40,6 +40,14 @@ def test_a_text_comes_back_from_what_was_taken_out_of_it(count):
         assert not ((read[1:] < 40) & (read[:-1] < 40)).any()  # no two spans touch
 
 
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_text_too_short_to_be_spoilt_is_read_as_it_is_and_nothing_is_written(count):
+    how = {"rate": 0.15, "mean_span": 3.0, "sentinels": SENTINELS}
+    read, written = span_corrupted(ids(count), np.random.default_rng(0), **how)
+    assert (read.tolist(), written.tolist()) == (ids(count).tolist(), [])
+    assert read.dtype == written.dtype == np.int32
+
+
 def test_spans_lie_everywhere_alike():
     taken = np.zeros(60)
     for seed in range(4000):
