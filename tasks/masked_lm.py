@@ -1,7 +1,7 @@
 """Masked language modelling as RoBERTa does it: dynamic masks, rows of whole sentences (Liu et al. 2019, section 4)."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from typing import Any, ClassVar
 
@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from data.loader import stack
+from data.loader import Share, stack
 from data.masking import mask_tokens, predictions_per_row
 from data.mixture import Mixture
 from data.packing import PackedRows, tokenize_and_pack
@@ -61,6 +61,17 @@ class MaskedLM(ExampleTask):
     @property
     def predicted(self) -> int:
         return predictions_per_row(self.config.masking.rate, self.config.data.length)
+
+    def evaluation_batches(self, split: str) -> Iterable[Batch]:
+        self._check_masked(split)
+        return super().evaluation_batches(split)
+
+    @cache  # noqa: B019  (a task lives as long as its process)
+    def _check_masked(self, split: str) -> None:
+        """Refuses a split of which no token is hidden, that nothing can be scored by; mostly reads one batch."""
+        batches = self._passed_over(self.examples(split), Share(), at_most=self.config.evaluation.batches)
+        if not any(batch["label_weights"].any() for batch in batches):
+            raise InputError(f"no token of the {split} split is hidden to be told: name longer texts in data.{split}")
 
     def initial_params(self) -> dict[str, np.ndarray]:
         """Word vectors; the output bias at the tokens' log frequencies, so that training starts at the unigram loss.

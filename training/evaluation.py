@@ -36,8 +36,8 @@ class Evaluation:
             totals = part if totals is None else jax.tree.map(jnp.add, totals, part)
             if notice and notice.interrupts():
                 return {}
-        if totals is None:
-            raise InputError(f"the {split} split has no example to evaluate")
+        if totals is None or not float(jax.device_get(totals["weight"])):
+            raise InputError(f"the {split} split has no example to evaluate, or nothing to tell of any")
         scores = run.task.scores(jax.device_get(totals))
         try:
             return scores | (run.task.graded(self.answerer(params, notice=notice), split) if self._graded else {})

@@ -242,7 +242,7 @@ def _write_line(run: Run, journal: Journal, step: int, tally, learning_rate: flo
     journal.metrics(step, "train", values)
     speed = clock.read()
     journal.speed(step, speed)
-    loss = f"{values['loss']:.3f}" if "loss" in values else "skipped"
+    loss = f"{values['loss']:.3f}" if "loss" in values else "skipped" if values["skipped"] else "none"
     journal.progress(step, loss=loss, tokens_per_s=f"{speed['tokens_per_second']:,.0f}")
 
 

@@ -11,10 +11,13 @@ from tasks.task import Task
 def line_values(task: Task, totals: Mapping[str, Any], *, layers: Iterable[str]) -> dict[str, float]:
     """The task's scores and mean norms over the steps that counted; of a line without any, how many were skipped.
 
+    Where nothing was told apart in those steps, as of rows too short to hide a token of, there are no scores.
+
     `totals`: the state's tally on the host. `layers`: in the order of its norms, where it has any.
     """
     steps = float(totals["steps"])
-    values = task.scores(totals) | {"gradient_norm": float(totals["gradient_norm"]) / steps} if steps else {}
+    values = task.scores(totals) if steps and float(totals["weight"]) else {}
+    values |= {"gradient_norm": float(totals["gradient_norm"]) / steps} if steps else {}
     if kept := float(totals["norm_steps"]):
         for number, layer in enumerate(layers):
             values[f"gradient_norm/{layer}"] = _mean(totals["layer_gradient_norms"], number, kept)
