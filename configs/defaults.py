@@ -133,7 +133,7 @@ def _data() -> ConfigDict:
     data.length = 512  # S, tokens in a row (masked_lm, semantic_roles) or where a text is cut (classification)
     data.target_length = 128  # T, tokens at which a text to write is cut (translation, summarisation)
     data.length_groups = 0  # this many batches at a time are sorted by length, so that little is padded; 0 = none
-    data.buckets = ()  # shorter lengths a batch may be padded to; each compiles once (not masked_lm)
+    data.buckets = ()  # shorter lengths a batch may be padded to; each compiles once (not rows of plain text)
     data.packing = "full_sentences"  # full_sentences (rows of whole sentences) | stream (rows cut anywhere)
     data.cross_documents = False  # attention crosses the documents packed into a row, as in RoBERTa
     data.question_length = 64  # tokens at which a question is cut; such are counted and told (question_answering)

@@ -29,6 +29,10 @@ class Restoring(Writing):
         if masking.mean_span < 1:
             raise InputError(f"masking.mean_span={masking.mean_span} must be at least 1 token")
         super().__post_init__()
+        if self.config.data.buckets:
+            raise InputError(
+                f"data.buckets pads short texts to less; {self.config.task} packs full rows: leave it empty"
+            )
 
     @abstractmethod
     def spoilt(self, ids: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

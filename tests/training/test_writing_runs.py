@@ -173,7 +173,7 @@ def test_pretraining_restores_what_was_spoilt_and_another_task_starts_from_it_wi
     corpus, pairs, tmp_path, run, task, net, capfd
 ):
     sizes = ("model.vocab_size=500", "train.label_smoothing=0")
-    flags = (*SHORT, f"task={task}", "data.target=", *sizes)
+    flags = (*SHORT, f"task={task}", "data.target=", "data.buckets=()", *sizes)
     run(tmp_path / "before", *flags, recipe="tiny_writer.py")
     assert result(tmp_path / "before")["perplexity"] < 500
     flags = (*SHORT, *of(pairs), *sizes, f"init_from={tmp_path / 'before'}", f"model.name={net}")
@@ -191,7 +191,8 @@ WRONG = [
     (("model.decoder_start=bos",), r"model.decoder_start='bos' is not one of cls, sep, pad"),
     (("train.label_smoothing=1.0",), r"must lie in \[0, 1\)"),
     (("train.loss_chunk=8",), r"train.loss_chunk knows no train.label_smoothing"),
-    (("task=span_corruption",), r"has no <extra_id_0>"),
+    (("task=span_corruption", "data.buckets=()"), r"has no <extra_id_0>"),
+    (("task=denoising",), r"data.buckets pads short texts to less; denoising packs full rows: leave it empty"),
     (("task=denoising", "masking.mean_span=0.5"), r"masking.mean_span=0.5 must be at least 1 token"),
     (("checkpoint.best=bleu",), r"checkpoint.best='bleu' is known only where answers are graded"),
     (("checkpoint.best=blue",), r"checkpoint.best='blue' is not a score of translation: loss, .*bleu"),
