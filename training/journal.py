@@ -20,13 +20,22 @@ class Journal:
     """Writes on one process only; the others are given `active=False` and their calls do nothing."""
 
     def __init__(
-        self, directory: Path, settings: Any, *, steps: int, start: int, config: dict[str, Any], active: bool = True
+        self,
+        directory: Path,
+        settings: Any,
+        *,
+        steps: int,
+        start: int,
+        config: dict[str, Any],
+        scored: bool = True,
+        active: bool = True,
     ):
+        """Goes on from the checkpoint of step `start`; `scored` where that holds its validation scores."""
         self._active, self._settings, self._directory = active, settings, directory
         if not active:
             return
         for name in ("metrics.jsonl", "speed.jsonl"):
-            keep_lines_up_to(directory / name, start)
+            keep_lines_up_to(directory / name, start, scored=scored)
         self._files = {name: open(directory / f"{name}.jsonl", "a", encoding="utf-8") for name in ("metrics", "speed")}  # noqa: SIM115
         hidden = None if settings.progress else True  # None: where no person watches
         self._bar = tqdm(total=steps, initial=start, unit="step", disable=hidden, dynamic_ncols=True, smoothing=0.1)
@@ -103,16 +112,22 @@ def _wandb_id(directory: Path) -> str:
     return f"{directory.name}-{hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:8]}"
 
 
-def keep_lines_up_to(path: Path, step: int) -> None:
-    """Drops the lines of steps past `step`, and a last line cut off by a kill; the file is replaced in one rename."""
+def keep_lines_up_to(path: Path, step: int, *, scored: bool = True) -> None:
+    """Drops the lines of steps past `step`, and a last line cut off by a kill; the file is replaced in one rename.
+
+    Where the checkpoint of `step` is not `scored`, its validation line goes too: it is evaluated again.
+    """
     if not path.exists():
         return
-    kept = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if _is_up_to(line, step)]
+    kept = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if _stays(line, step, scored)]
     write_text(path, "".join(kept))
 
 
-def _is_up_to(line: str, step: int) -> bool:
-    return line.endswith("\n") and json.loads(line)["step"] <= step
+def _stays(line: str, step: int, scored: bool) -> bool:
+    if not line.endswith("\n"):
+        return False
+    found = json.loads(line)
+    return found["step"] < step or (found["step"] == step and (scored or found.get("split") != "validation"))
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -60,6 +60,7 @@ def train(run: Run) -> tuple[TrainState, dict[str, float]]:
         steps=config.train.steps,
         start=begun.step,
         config=config.to_dict(),
+        scored=bool(begun.scores),
         active=leads(),
     )
     with checkpoints, contextlib.closing(journal), awaited() as notice:

@@ -11,6 +11,7 @@ import pytest
 
 from experiments.faults.runs import Reader, differences
 from tests.training.conftest import ROOT, read_lines
+from training.checkpoint import Checkpoints
 from training.notice import STATUS, Notice
 from training.restore import stored_scores, stored_steps
 
@@ -81,6 +82,21 @@ def test_the_scores_made_up_for_are_kept_with_their_checkpoint(tmp_path, run, mo
             run(tmp_path / "run")
     (line,) = (line for line in read_lines(tmp_path / "run" / "metrics.jsonl") if line["split"] == "validation")
     assert line == {"step": 6, "split": "validation"} | stored_scores(tmp_path / "run" / "checkpoints")[6]
+
+
+def test_a_kill_between_the_line_of_such_scores_and_their_checkpoint_leaves_one_line(
+    whole, tmp_path, run, arguments, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(Notice, "reached", lambda self, step: step == 6)
+        with pytest.raises(SystemExit):
+            run(tmp_path / "run")
+        patch.setattr(Checkpoints, "add_scores", lambda self, *scores: sys.exit("killed"))
+        with pytest.raises(SystemExit, match="killed"):
+            run(tmp_path / "run")
+    assert read_lines(tmp_path / "run" / "metrics.jsonl")[-1]["split"] == "validation"
+    run(tmp_path / "run")
+    assert ends_alike(arguments, whole, tmp_path / "run")
 
 
 def test_sigterm_ends_the_process_the_second_time_but_not_as_an_echo_of_the_first():
