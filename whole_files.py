@@ -2,10 +2,18 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+_UNFINISHED = re.compile(r".+\.[0-9a-f]{12}\.new")
+
+
+def unfinished(path: Path) -> bool:
+    """Whether `path` is what a process left that was killed while it wrote a file here."""
+    return _UNFINISHED.fullmatch(path.name) is not None
 
 
 def write_bytes(path: Path, pieces: Iterable[bytes]) -> None:

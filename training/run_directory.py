@@ -19,7 +19,7 @@ from configs.defaults import get_config
 from errors import InputError
 from training.cluster import leads
 from training.optimizer import ENDLESS
-from whole_files import write_json
+from whole_files import unfinished, write_json
 
 FREE_TO_CHANGE = (
     "mode",
@@ -65,13 +65,23 @@ def claim(directory: Path, config: dict[str, Any]) -> None:
             raise InputError(_refusal(directory, differ, schedule=here["optimizer"]["schedule"]))
         if differ:
             shutil.rmtree(directory / "tokenizer", ignore_errors=True)
-    elif directory.exists() and (not directory.is_dir() or any(p.name != "lock" for p in directory.iterdir())):
+    elif directory.exists() and not _is_empty(directory):
         raise InputError(f"{directory} exists and holds no run of this project; choose another --config.workdir")
     directory.mkdir(parents=True, exist_ok=True)
+    for path in filter(unfinished, directory.iterdir()):
+        path.unlink()
     if not has_checkpoint(directory):
         for name in FOUND:
             (directory / name).unlink(missing_ok=True)
         write_json(stored, config)
+
+
+def _is_empty(directory: Path) -> bool:
+    """Whether nothing is there but the lock, and what a start left that was killed while it wrote config.json."""
+    return directory.is_dir() and all(
+        path.name == "lock" or (path.name.startswith("config.json.") and unfinished(path))
+        for path in directory.iterdir()
+    )
 
 
 def _refusal(directory: Path, differ: dict[str, str], *, schedule: str) -> str:

@@ -6,11 +6,9 @@ import shutil
 import numpy as np
 import pytest
 
-from configs.defaults import get_config
 from errors import InputError
 from tests.tasks.files import write_lines
 from tests.training.conftest import read_lines
-from training.run_directory import claim
 
 QUICK = (
     "train.steps=60",
@@ -156,13 +154,6 @@ def test_other_classes_in_the_training_file_are_refused_and_the_old_names_stay(c
         run(workdir, *settings, recipe="tiny_classifier.py")
     run(workdir, *settings, "mode=predict", recipe="tiny_classifier.py")
     assert set(read_lines(workdir / "predictions.jsonl")[0]["probabilities"]) == {"blue", "green", "none", "red"}
-
-
-def test_what_was_found_before_the_first_checkpoint_makes_way_for_a_new_start(tmp_path):
-    claim(tmp_path, get_config().to_dict())
-    (tmp_path / "classes.json").write_text('["a", "b"]')
-    claim(tmp_path, get_config().to_dict())
-    assert not (tmp_path / "classes.json").exists()
 
 
 def test_a_broken_validation_file_is_told_before_the_first_step(words, tmp_path, run):
