@@ -39,7 +39,7 @@ FREE_TO_CHANGE = (
 )
 """Keys that a resumed run may change, since they do not decide what it computes; `evaluation.every` does."""
 
-FOUND = ("classes.json",)
+FOUND = ("classes.json", "labels.json")
 """What tasks find in the training split and keep: with a checkpoint it is the run's, before that a new start's."""
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "tokenizers", "tensorflow-datasets", "numpy")

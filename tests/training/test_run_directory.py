@@ -4,6 +4,7 @@ import pytest
 
 from configs.defaults import get_config
 from errors import InputError
+from tasks import class_names, semantic_roles
 from training.run_directory import claim, read_config
 
 
@@ -12,11 +13,20 @@ def config():
     return get_config().to_dict()
 
 
-def test_what_was_found_before_the_first_checkpoint_makes_way_for_a_new_start(tmp_path, config):
+@pytest.mark.parametrize("name", [class_names.FILE, semantic_roles.LABELS])
+def test_what_was_found_before_the_first_checkpoint_makes_way_for_a_new_start(name, tmp_path, config):
     claim(tmp_path, config)
-    (tmp_path / "classes.json").write_text('["a", "b"]')
+    (tmp_path / name).write_text('["a", "b"]')
     claim(tmp_path, config)
-    assert not (tmp_path / "classes.json").exists()
+    assert not (tmp_path / name).exists()
+
+
+def test_what_was_found_stays_with_a_checkpoint(tmp_path, config):
+    claim(tmp_path, config)
+    (tmp_path / "checkpoints" / "4").mkdir(parents=True)
+    (tmp_path / class_names.FILE).write_text('["a", "b"]')
+    claim(tmp_path, config)
+    assert (tmp_path / class_names.FILE).exists()
 
 
 def test_a_start_that_was_killed_while_it_wrote_its_config_is_begun_again(tmp_path, config):
