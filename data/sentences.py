@@ -52,10 +52,23 @@ def _of_words(record: Record) -> Sentence:
         raise InputError(f"{record.origin}: 'words' must be a list of at least one word, each a text with a letter")
     ends = np.cumsum([len(word) + 1 for word in words])
     places = tuple((int(end) - 1 - len(word), int(end) - 1) for end, word in zip(ends, words, strict=True))
+    if not _is_nested(values.get("predicates", ()), 1):
+        raise InputError(f"{record.origin}: 'predicates' must be a list; leave it out where nobody gave any")
+    if not _is_nested(values.get("spans", ()), 3):
+        raise InputError(f"{record.origin}: 'spans' must hold for each predicate a list of [first word, end, label]")
     predicates = tuple(values["predicates"]) if "predicates" in values else None
     spans = tuple(tuple(map(tuple, each)) for each in values["spans"]) if "spans" in values else None
     _check_roles(predicates, spans, words=len(words), origin=record.origin)
     return Sentence(" ".join(words), tuple(words), places, record.origin, predicates=predicates, spans=spans)
+
+
+def _is_nested(value: Any, depth: int) -> bool:
+    """Whether it is a list, of lists where `depth` is more than 1, and so on."""
+    return isinstance(value, list | tuple) and (depth == 1 or all(_is_nested(each, depth - 1) for each in value))
+
+
+def _is_span(span: tuple[Any, ...], words: int) -> bool:
+    return [*map(type, span)] == [int, int, str] and 0 <= span[0] < span[1] <= words
 
 
 def _check_roles(predicates: Any, spans: Any, *, words: int, origin: str) -> None:
@@ -68,16 +81,17 @@ def _check_roles(predicates: Any, spans: Any, *, words: int, origin: str) -> Non
     if predicates is None or len(spans) != len(predicates):
         raise InputError(f"{origin}: has spans of {len(spans)} predicates, but {len(predicates or ())} predicates")
     for each in spans:
-        last = 0
-        for span in sorted(each):
-            right = len(span) == 3 and isinstance(span[2], str) and last <= span[0] < span[1] <= words
-            if not right:
+        wrong, last = [span for span in each if not _is_span(span, words)], 0
+        for span in wrong or sorted(each):
+            if wrong or span[0] < last:
                 raise InputError(f"{origin}: the span {span!r} of {words} words is none, or lies over another")
             last = span[1]
 
 
 def _of_text(record: Record, field: str) -> list[Sentence]:
     value = record.values.get(field)
+    if "spans" in record.values:
+        raise InputError(f"{record.origin}: has 'spans', which count words, and no 'words': give them as a list")
     if not isinstance(value, str):
         has = ", ".join(map(repr, record.values)) or "none"
         raise InputError(f"{record.origin}: has neither 'words' nor a text in {field!r}; its fields are {has}")

@@ -52,6 +52,14 @@ def test_words_know_their_characters_and_texts_become_sentences():
         ({"words": ["a", " "]}, "'words' must be a list"),
         ({"words": ["a"], "predicates": [{"index": 1}]}, "a predicate should be like .* a word of 1; it is"),
         ({"words": ["a"], "spans": [[]]}, "has spans of 1 predicates, but 0 predicates"),
+        ({"words": ["a"], "predicates": None}, "'predicates' must be a list; leave it out"),
+        ({"words": ["a"], "predicates": [{"index": 0}], "spans": [[0, 1]]}, "'spans' must hold for each predicate"),
+        ({"words": ["a"], "predicates": [{"index": 0}], "spans": [["ab"]]}, "'spans' must hold for each predicate"),
+        (
+            {"words": ["a"], "predicates": [{"index": 0}], "spans": [[[0, 1, "V"], ["0", 1, "V"]]]},
+            r"the span \('0', 1, 'V'\) of 1 words is none",
+        ),
+        ({"text": "a", "spans": []}, "has 'spans', which count words, and no 'words'"),
         (
             {"words": ["a"], "predicates": [{"index": 0}], "spans": [[[0, 2, "V"]]]},
             r"the span \(0, 2, 'V'\) of 1 words",
