@@ -71,7 +71,7 @@ class MaskedLM(ExampleTask):
         """Refuses a split of which no token is hidden, that nothing can be scored by; mostly reads one batch."""
         batches = self._passed_over(self.examples(split), Share(), at_most=self.config.evaluation.batches)
         if not any(batch["label_weights"].any() for batch in batches):
-            raise InputError(f"no token of the {split} split is hidden to be told: name longer texts in data.{split}")
+            raise InputError(f"no token of the {split} split is masked: name longer texts in data.{split}")
 
     def initial_params(self) -> dict[str, np.ndarray]:
         """Word vectors; the output bias at the tokens' log frequencies, so that training starts at the unigram loss.

@@ -37,7 +37,7 @@ class Evaluation:
             if notice and notice.interrupts():
                 return {}
         if totals is None or not float(jax.device_get(totals["weight"])):
-            raise InputError(f"the {split} split has no example to evaluate, or nothing to tell of any")
+            raise InputError(f"the {split} split has no example to evaluate, or none with a label")
         scores = run.task.scores(jax.device_get(totals))
         try:
             return scores | (run.task.graded(self.answerer(params, notice=notice), split) if self._graded else {})

@@ -19,7 +19,9 @@ def task(tmp_path) -> MaskedLM:
 
 def test_a_split_of_which_no_token_is_hidden_is_refused_before_it_is_scored(task):
     assert list(task.evaluation_batches("train"))
-    with pytest.raises(InputError, match=r"no token of the validation split is hidden .* longer texts in data.valid"):
+    with pytest.raises(
+        InputError, match=r"no token of the validation split is masked: name longer texts in data.valid"
+    ):
         task.evaluation_batches("validation")
 
 
