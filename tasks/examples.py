@@ -13,8 +13,9 @@ import numpy as np
 
 from data.loader import EvalBatches, Share, Source, TrainBatches, Transform
 from data.tokenizer import Tokenizer
-from errors import InputError
+from errors import InputError, pick
 from tasks.task import Answer, Batch
+from tasks.texts import SPLITS
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +53,10 @@ class ExampleTask(ABC):
             raise InputError(f"a run of {config.task} cannot be exported: its head is in none of the families' files")
         if config.mode == "talk" and not hasattr(self, "reply"):
             raise InputError(f"task={config.task!r} has no reply to a line; mode=talk is not for it")
+        for section in ("evaluation", "prediction"):
+            pick(dict.fromkeys(SPLITS), config[section].split, key=f"{section}.split")
+        if config.prediction.top < 1:
+            raise InputError(f"prediction.top={config.prediction.top} must be at least 1 answer")
         if config.train.loss_chunk < 0:
             raise InputError(f"train.loss_chunk={config.train.loss_chunk} must be at least 0")
 

@@ -37,6 +37,10 @@ class MaskedLM(ExampleTask):
         if not 0 < self.config.masking.rate < 1:
             raise InputError(f"masking.rate={self.config.masking.rate} must lie between 0 and 1")
         self._masking()  # refuses a tokenizer without a mask token now, not in the middle of the first batch
+        if (top := self.config.prediction.top) > self.tokenizer.vocab_size:
+            raise InputError(f"prediction.top={top} is more than the {self.tokenizer.vocab_size} tokens to choose from")
+        for text in self.config.prediction.blanks if self.config.mode in ("train", "plan") else ():
+            self._blank_row(text, origin="prediction.blanks")  # what is wrong with it is told now
 
     @property
     def identity(self) -> dict[str, Any]:

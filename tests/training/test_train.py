@@ -176,6 +176,10 @@ REFUSALS = [
     (["mode=evaluate"], "no work directory"),
     (["train.steps=lots"], "train.steps"),
     (["log.every=0"], "log.every=0 must be at least 1"),
+    (["prediction.split=dev"], "prediction.split='dev' is not one of train, validation, test"),
+    (["prediction.top=0"], "prediction.top=0 must be at least 1"),
+    (["prediction.top=9999"], r"prediction.top=9999 is more than the \d+ tokens to choose from"),
+    (["prediction.blanks=('no blank',)"], "prediction.blanks: a text to fill in needs 1 to 5 times <mask>"),
 ]
 
 
@@ -184,6 +188,7 @@ def test_refuses_with_a_sentence_that_names_the_key(overrides, message, tmp_path
     with pytest.raises(InputError, match=message) as caught:
         run(tmp_path / "run", *overrides)
     assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()  # no step was made
 
 
 @pytest.mark.slow
