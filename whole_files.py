@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from errors import InputError
+
 _UNFINISHED = re.compile(r".+\.[0-9a-f]{12}\.new")
 
 
@@ -35,3 +37,15 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any, **form: Any) -> None:
     """`form` is for json.dumps: an indentation of 1 unless it says otherwise."""
     write_text(path, json.dumps(value, **{"indent": 1} | form) + "\n")
+
+
+def read_json(path: Path, *, remedy: str = "put a copy of it back") -> Any:
+    """The value in a JSON file; `remedy` is what a person may do about a damaged one.
+
+    Raises:
+      InputError: it is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is not valid JSON ({error}); {remedy}") from error

@@ -22,6 +22,7 @@ from errors import InputError
 from experiments.record import STUDIES, Baseline, Device, Published, Record, write_record
 from tabulated import mean_and_deviation
 from training.run_directory import completed
+from whole_files import read_json
 
 # Keys that may differ between the seeds of one record, or say nothing of the numbers; a prefix stands for its group.
 FREE = (
@@ -194,11 +195,9 @@ class _Run:
     def _read(self, name: str) -> Any:
         path = self.directory / name
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            return read_json(path)
         except FileNotFoundError as error:
             raise InputError(f"{path}: no such file; {self.directory} should be the work directory of a run") from error
-        except ValueError as error:
-            raise InputError(f"{path}: is not valid JSON ({error})") from error
 
     def _key(self, holder: dict[str, Any], where: str, key: str) -> Any:
         if key not in holder:

@@ -17,9 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from errors import InputError
 from sweeps.sweep import Command, Point
-from whole_files import write_json
+from whole_files import read_json, write_json
 
 DONE, PRUNED, FAILED, RUNNING, STOPPED, MISSING = "done", "pruned", "failed", "running", "stopped", "missing"
 TRIES, PAUSE = 10, 0.02  # before a lock is another's, and seconds between: whoever looks at one has it for an instant
@@ -91,12 +90,7 @@ class State:
 
     def _read(self, point: Point) -> dict[str, Any]:
         path = self._place(point, ".json")
-        if not path.exists():
-            return {}
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(f"{path}: is not valid JSON ({error}); delete it, and its point is run again") from error
+        return read_json(path, remedy="delete it, and its point is run again") if path.exists() else {}
 
     def _write(self, point: Point, value: dict[str, Any]) -> None:
         write_json(self._place(point, ".json"), value)
@@ -135,7 +129,7 @@ def is_held(lock: Path) -> bool:
 def scores(point: Point, split: str) -> dict[str, Any]:
     """What train.py wrote of `split` at the end; empty if it did not."""
     path = point.workdir / f"result_{split}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return read_json(path) if path.exists() else {}
 
 
 def curve(point: Point, split: str, metric: str) -> list[tuple[int, float]]:

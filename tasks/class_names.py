@@ -1,6 +1,5 @@
 """The names of the classes: those of the config, those that the training split holds, or another model's."""
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 from data.classification import classes_of
 from data.records import Record
 from errors import InputError
-from whole_files import write_json
+from whole_files import read_json, write_json
 
 FILE = "classes.json"
 NAMELESS = re.compile(r"LABEL_\d+")  # what transformers calls a class that nobody named
@@ -39,16 +38,22 @@ def class_names(config: Any, directory: Path, training_records: Callable[[], Seq
 
 
 def classes_there(directory: Path) -> tuple[str, ...]:
-    """The classes that a run, or a model in transformers' format, tells apart, in their order; () = it does not say."""
+    """The classes that a run, or a model in transformers' format, tells apart, in their order; () = it does not say.
+
+    Raises:
+      InputError: the file that says so is damaged.
+    """
     settings, found = directory / "config.json", directory / FILE
+    config = read_json(settings) if settings.exists() else {}
     try:
-        config = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}
         if names := config.get("data", {}).get("classes"):
             return tuple(names)
         if found.exists():
-            return tuple(json.loads(found.read_text(encoding="utf-8")))
+            return tuple(read_json(found))
         names = tuple(name for _, name in sorted((int(n), name) for n, name in config["id2label"].items()))
-    except (OSError, ValueError, KeyError, AttributeError):
+    except InputError:
+        raise
+    except (ValueError, KeyError, AttributeError):
         return ()
     return () if any(not isinstance(name, str) or NAMELESS.fullmatch(name) for name in names) else names
 

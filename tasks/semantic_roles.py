@@ -9,7 +9,6 @@ fewer than two, as RoBERTa, the predicate stands between two separators (Baldini
 """
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
@@ -48,7 +47,7 @@ from tasks.role_answers import (
 )
 from tasks.task import Answer, Batch, Totals
 from tasks.texts import read_split
-from whole_files import write_json
+from whole_files import read_json, write_json
 
 LABELS = "labels.json"
 SAMPLES, SAMPLE_WORDS = 3, 16  # sentences shown at the end of training, each of fewer words
@@ -271,12 +270,9 @@ class SemanticRoles(ExampleTask):
 
 
 def _read_labels(file: Path) -> tuple[str, ...]:
-    try:
-        labels = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not file.exists():
         return ()
-    except ValueError as error:
-        raise InputError(f"{file}: is not valid JSON ({error}); remove it if the training split is at hand") from error
+    labels = read_json(file, remedy="remove it if the training split is at hand")
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise InputError(f"{file}: should be a list of labels; remove it if the training split is at hand")
     return tuple(labels)

@@ -12,7 +12,7 @@ ALLOWED = {
     "mesh_axes": set(),
     "layer_stacks": set(),
     "skeleton": {"layer_stacks"},
-    "whole_files": set(),
+    "whole_files": {"errors"},
     "tabulated": set(),
     "ops": {"errors", "mesh_axes"},
     "data": {"errors", "whole_files"},

@@ -1,11 +1,11 @@
 """Of all the time since a run was first started, the share in which it took the steps that it is made of."""
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from training.journal import read_lines
+from whole_files import read_json
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def goodput(directory: Path) -> Goodput | None:
     Starting, compiling, evaluating, saving, steps that were lost and waiting to be started again are the rest.
     """
     path = directory / "environment.json"
-    starts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    starts = read_json(path) if path.exists() else []
     times = [start["time"] for start in starts if "time" in start]
     lines = [line for line in read_lines(directory / "speed.jsonl") if "step_seconds" in line]
     if not times or not lines:

@@ -19,7 +19,7 @@ from configs.defaults import get_config
 from errors import InputError
 from training.cluster import leads
 from training.optimizer import ENDLESS
-from whole_files import unfinished, write_json
+from whole_files import read_json, unfinished, write_json
 
 FREE_TO_CHANGE = (
     "mode",
@@ -52,14 +52,14 @@ def claim(directory: Path, config: dict[str, Any]) -> None:
     be given more steps (`write_steps`).
 
     Raises:
-      InputError: the directory holds another run's checkpoints (the keys that differ are named), or files of something
-        else.
+      InputError: the directory holds another run's checkpoints (the keys that differ are named), a damaged config.json,
+        or files of something else.
     """
     if not leads():
         return
     stored = directory / "config.json"
     if stored.exists():
-        there, here = json.loads(stored.read_text(encoding="utf-8")), json.loads(json.dumps(config))
+        there, here = read_json(stored), json.loads(json.dumps(config))
         differ = _differences(there, here)
         if differ and has_checkpoint(directory):
             raise InputError(_refusal(directory, differ, schedule=here["optimizer"]["schedule"]))
@@ -118,7 +118,7 @@ def write_steps(directory: Path, steps: int) -> None:
     """Puts the last step of a run that goes further than it was begun for into its config.json."""
     if leads():
         path = directory / "config.json"
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = read_json(path)
         if config["train"]["steps"] != steps:
             config["train"]["steps"] = steps
             write_json(path, config)
@@ -136,12 +136,12 @@ def read_config(directory: Path) -> dict[str, Any]:
     """The config of the run in `directory`, `completed`.
 
     Raises:
-      InputError: there is none.
+      InputError: there is none, or it is damaged.
     """
     path = directory / "config.json"
     if not path.exists():
         raise InputError(f"{directory} is no work directory: it has no config.json")
-    return completed(json.loads(path.read_text(encoding="utf-8")))
+    return completed(read_json(path))
 
 
 @contextlib.contextmanager
@@ -176,7 +176,7 @@ def write_environment(directory: Path) -> None:
     if not leads():
         return
     path = directory / "environment.json"
-    starts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    starts = read_json(path) if path.exists() else []
     commit, dirty = _commit()
     starts.append(
         {

@@ -1,11 +1,16 @@
 """Which run a work directory belongs to, whatever a start that was killed has left there."""
 
+import json
+
 import pytest
 
+import pretrained
 from configs.defaults import get_config
 from errors import InputError
 from tasks import class_names, semantic_roles
-from training.run_directory import claim, read_config
+from training.goodput import goodput
+from training.run_directory import claim, read_config, write_environment, write_steps
+from training.weights import starting_source
 
 
 @pytest.fixture
@@ -43,3 +48,36 @@ def test_other_files_are_no_run_and_stay(name, tmp_path, config):
     with pytest.raises(InputError, match="holds no run of this project"):
         claim(tmp_path, config)
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+DAMAGED = '{"train": {"steps": 4,}}'
+
+
+@pytest.mark.parametrize("asked", [read_config, lambda there: write_steps(there, 4), lambda there: claim(there, {})])
+def test_a_damaged_config_is_named(asked, tmp_path):
+    (tmp_path / "config.json").write_text(DAMAGED)
+    with pytest.raises(InputError, match=r"config.json: is not valid JSON .*line 1 .*; put a copy of it back"):
+        asked(tmp_path)
+
+
+def test_a_damaged_config_of_the_run_that_another_starts_from_is_named(tmp_path):
+    (tmp_path / "config.json").write_text(DAMAGED)
+    config = get_config()
+    config.init_from = str(tmp_path)
+    with pytest.raises(InputError, match=r"config.json: is not valid JSON"):
+        starting_source(config, pretrained)
+
+
+@pytest.mark.parametrize("asked", [write_environment, goodput])
+def test_a_damaged_list_of_starts_is_named_and_stays(asked, tmp_path):
+    (tmp_path / "environment.json").write_text("[{]")
+    with pytest.raises(InputError, match=r"environment.json: is not valid JSON"):
+        asked(tmp_path)
+    assert (tmp_path / "environment.json").read_text() == "[{]"
+
+
+def test_damaged_names_of_classes_are_not_taken_for_none(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"data": {"classes": []}}))
+    (tmp_path / class_names.FILE).write_text('["a", "b"')
+    with pytest.raises(InputError, match=r"classes.json: is not valid JSON"):
+        class_names.classes_there(tmp_path)
