@@ -59,6 +59,7 @@ def collect(
         _refuse_difference(first, other)
     for run in runs:
         run.refuse_unfinished()
+        run.refuse_outdated()
     values = tuple(run.value for run in runs)
     mean, deviation = mean_and_deviation(values)
     return Record(
@@ -76,7 +77,7 @@ def collect(
         recipe=first.recipe,
         config_sha256=_digest(first.decisive),
         command=first.command,
-        commit=" ".join(dict.fromkeys(run.commit for run in runs)),
+        commit=" ".join(dict.fromkeys(commit for run in runs for commit in run.commits)),
         versions=first.versions,
         device=first.device,
         wall_seconds=round(sum(run.wall_seconds for run in runs), 1),
@@ -146,9 +147,13 @@ class _Run:
         return shlex.join(["python", *self._key(self._starts[-1], "environment.json", "command")])
 
     @property
-    def commit(self) -> str:
-        changes = "+changes" if self._key(self._start, "environment.json", "dirty") else ""
-        return self._key(self._start, "environment.json", "commit") + changes
+    def commits(self) -> list[str]:
+        """Of every start: a run that went on at another commit is of both."""
+        return [
+            self._key(start, "environment.json", "commit")
+            + ("+changes" if self._key(start, "environment.json", "dirty") else "")
+            for start in self._starts
+        ]
 
     @property
     def versions(self) -> dict[str, str]:
@@ -171,12 +176,26 @@ class _Run:
 
     def refuse_unfinished(self) -> None:
         """A directory where another run's weights were scored has no step of its own."""
-        steps = [line["step"] for line in _json_lines(self.directory / "metrics.jsonl") if "step" in line]
         wanted = self._key(self._key(self.config, "config.json", "train"), "train of config.json", "steps")
-        if steps and max(steps) < wanted:
+        if self._last_step is not None and self._last_step < wanted:
             raise InputError(
-                f"{self.directory}: the run stands at step {max(steps)} of {wanted}; start its command again"
+                f"{self.directory}: the run stands at step {self._last_step} of {wanted}; start its command again"
             )
+
+    def refuse_outdated(self) -> None:
+        """A score stays in its file when the run is given more steps; older results do not say when they were made."""
+        last = self._last_step
+        then = self._result.get("trained_steps", last)
+        if last is not None and then != last:
+            raise InputError(
+                f"{self.directory}: {self.split} was scored when the run stood at step {then}, and it stands at {last} "
+                f"now; run its command again with --config.mode=evaluate --config.evaluation.split={self.split}"
+            )
+
+    @property
+    def _last_step(self) -> int | None:
+        lines = _json_lines(self.directory / "metrics.jsonl")
+        return max((line["step"] for line in lines if "step" in line), default=None)
 
     def _find_result(self) -> dict[str, Any]:
         for name in (f"result_{self.split}.json", "result.json"):

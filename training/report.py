@@ -19,7 +19,7 @@ from training.cluster import leader_first, leads
 from training.evaluation import Evaluation
 from training.goodput import goodput
 from training.journal import draw_loss
-from training.restore import stored_scores
+from training.restore import stored_scores, stored_steps
 from training.run import Run
 from training.run_directory import write_result
 from whole_files import write_json, write_text
@@ -28,7 +28,8 @@ from whole_files import write_json, write_text
 def finish_training(run: Run, params: dict[str, jax.Array], scores: dict[str, float]) -> None:
     """Scores beside the baseline, a few samples, the loss curve, where everything lies, and what to run next."""
     baseline = run.task.baseline("validation")
-    _record(run, "validation", run.config.train.steps, scores, baseline)
+    steps = run.config.train.steps
+    _record(run, "validation", {"step": steps, "trained_steps": steps, **scores}, baseline)
     print(f"\nvalidation after {run.config.train.steps} steps")
     _print_scores(scores, baseline)
     if samples := run.task.samples(_answerer(run, params)):
@@ -81,7 +82,9 @@ def evaluation(run: Run, params: dict[str, jax.Array], *, split: str) -> None:
     with leader_first(f"{split} baseline"):
         baseline = _baseline(run, split)
     scores = Evaluation(run, graded=True)(params, split)
-    path = _record(run, split, run.given.step, scores, baseline)
+    newest = stored_steps(run.given.directory / "checkpoints")[:1]  # none of a published model
+    made = {"step": run.given.step, "trained_steps": newest[0] if newest else run.given.step}
+    path = _record(run, split, made | scores, baseline)
     print(f"{split} split, checkpoint {run.given.step} of {run.given.directory}")
     _print_scores(scores, baseline)
     print(f"written to {path}")
@@ -120,10 +123,10 @@ def _answerer(run: Run, params: dict[str, jax.Array]) -> Answer:
     return Evaluation(run, graded=False).answerer(params)
 
 
-def _record(run: Run, split: str, step: int, scores: dict[str, float], baseline: dict[str, Any]) -> Path:
+def _record(run: Run, split: str, scores: dict[str, float], baseline: dict[str, Any]) -> Path:
+    """The scores are those of the checkpoint of "step", when the run had made "trained_steps"."""
     result = {
         "split": split,
-        "step": step,
         **scores,
         "baseline": baseline,
         "wall_seconds": round(time.time() - run.started, 1),

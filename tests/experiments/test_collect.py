@@ -26,7 +26,7 @@ def test_the_runs_of_two_seeds_make_a_record(runs):
         record.command
         == "python train.py --config=configs/reviews.py:small,rate=1 --config.seed=0 --config.train.steps=100"
     )
-    assert record.commit == COMMIT  # of the first start
+    assert record.commit == f"{COMMIT} {'f' * 40}"  # of both starts
     assert record.device == Device(cpu="a processor", cores=2, devices=("cpu",))
     assert record.wall_seconds == 2 * (40 + 45)  # both starts of both runs
 
@@ -40,7 +40,7 @@ def test_the_last_line_of_a_split_serves_where_there_is_no_result(runs):
 
 def test_runs_at_two_commits_name_both(runs):
     change(runs[0] / "environment.json", commit="b" * 40, dirty=True)
-    assert collect(runs, **ASKED).commit == f"{COMMIT} {'b' * 40}+changes"
+    assert collect(runs, **ASKED).commit == f"{COMMIT} {'f' * 40} {'b' * 40}+changes"
 
 
 def test_the_hash_of_the_config_does_not_depend_on_seed_and_place_but_on_the_rest(runs):
@@ -113,6 +113,14 @@ def test_a_run_that_has_not_come_to_its_end_is_refused(runs):
             collect(runs, **ASKED, split=split, baseline=Baseline(name="majority class", value=0.5))
     (runs[0] / "metrics.jsonl").unlink()  # another run's weights were scored here
     assert collect(runs, **ASKED).seeds == (0, 1)
+
+
+def test_a_score_from_before_the_run_was_given_more_steps_is_refused(runs):
+    change(runs[0] / "result_test.json", step=50, trained_steps=100)  # the best checkpoint may be an earlier one
+    assert collect(runs, **ASKED).seeds == (0, 1)
+    change(runs[0] / "result_test.json", trained_steps=50)
+    with pytest.raises(InputError, match=r"test was scored when the run stood at step 50, and it stands at 100 now"):
+        collect(runs, **ASKED)
 
 
 def test_a_score_that_is_none_is_refused(runs):

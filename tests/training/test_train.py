@@ -45,7 +45,7 @@ def test_evaluation_gives_the_score_that_training_wrote(pretrained, run):
     trained = last(pretrained, "validation")
     run(pretrained, *PRETRAINING, "mode=evaluate")
     again = json.loads((pretrained / "result_validation.json").read_text())
-    assert again["step"] == 600
+    assert again["step"] == again["trained_steps"] == 600
     assert again["loss"] == trained["loss"]
 
 
