@@ -3,29 +3,21 @@
 import os
 import platform
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from training.machine import checkout, cpu
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def commit() -> str:
     """The checkout's commit, with "+changes" if any tracked file differs from it; "unknown" outside a checkout."""
-    try:
-        head = _git("rev-parse", "HEAD")
-        changed = _git("status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return head + ("+changes" if changed else "")
-
-
-def _git(*words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True, timeout=20)
-    return done.stdout.strip()
+    head, changed = checkout()
+    return head + ("+changes" if changed and head != "unknown" else "")
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
@@ -37,14 +29,6 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def cpu() -> str:
-    """The processor's own name, or its architecture where the system does not tell."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def cores() -> int:

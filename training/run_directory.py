@@ -5,7 +5,6 @@ import fcntl
 import json
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import jax
 from configs.defaults import get_config
 from errors import InputError
 from training.cluster import leads
+from training.machine import checkout, cpu
 from training.optimizer import ENDLESS
 from whole_files import read_json, unfinished, write_json
 
@@ -177,7 +177,7 @@ def write_environment(directory: Path) -> None:
         return
     path = directory / "environment.json"
     starts = read_json(path) if path.exists() else []
-    commit, dirty = _commit()
+    commit, dirty = checkout()
     starts.append(
         {
             "commit": commit,
@@ -186,7 +186,7 @@ def write_environment(directory: Path) -> None:
             "time": time.time(),
             "processes": jax.process_count(),
             "devices": [device.device_kind for device in jax.devices()],
-            "cpu": _cpu(),
+            "cpu": cpu(),
             "cores": os.cpu_count(),
             "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         }
@@ -207,27 +207,3 @@ def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in config.items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat
-
-
-def _commit() -> tuple[str, bool]:
-    here = Path(__file__).resolve().parent
-
-    def git(*words: str) -> str:
-        return subprocess.run(
-            ["git", *words], cwd=here, capture_output=True, text=True, check=True, timeout=10
-        ).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain"))
-    except (OSError, subprocess.SubprocessError):  # a copy without git, or git not installed
-        return "unknown", True
-
-
-def _cpu() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    names = (
-        [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        if cpuinfo.exists()
-        else []
-    )
-    return names[0] if names else "unknown"
