@@ -7,6 +7,7 @@ ABBREVIATIONS = frozenset(
 )
 _QUOTES = "\"'\u2018\u2019\u201c\u201d"
 _ENDS = re.compile(rf"[.!?\u2026]+[{_QUOTES})\]]*(?=\s+[{_QUOTES}(\[]*[A-Z0-9])|\n\s*\n")
+_ROUGH_ENDS = re.compile(r"(?<=[.!?])\s+|\n+")
 _LAST_WORD = re.compile(rf"[^\s({_QUOTES}]+$")
 
 
@@ -28,6 +29,11 @@ def sentence_places(text: str) -> list[tuple[int, int]]:
     found = zip(begins, [*ends, len(text)], strict=True)
     trimmed = ((b + len(text[b:e]) - len(text[b:e].lstrip()), b + len(text[b:e].rstrip())) for b, e in found)
     return [(begin, end) for begin, end in trimmed if begin < end]
+
+
+def rough_sentences(text: str) -> list[str]:
+    """Cut at line breaks, and after a full stop, question or exclamation mark before white space: for scores."""
+    return [each for each in _ROUGH_ENDS.split(text.strip()) if each]
 
 
 def word_places(sentence: str) -> list[tuple[int, int]]:

@@ -4,15 +4,14 @@ With a Longformer for an encoder the question, where there is one, is what sees 
 section 7): `data.global_tokens="first"`.
 """
 
-import re
 from collections.abc import Sequence
 from typing import ClassVar
 
+from data.words import rough_sentences
 from metrics.rouge import rouge_scores
 from tasks.pairs import Pairs
 
 LEAD = 3  # sentences
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
 class Summarisation(Pairs):
@@ -25,14 +24,9 @@ class Summarisation(Pairs):
     graded_names: ClassVar[tuple[str, ...]] = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 
     def graded_texts(self, texts: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
-        lines = ["\n".join(sentences(text)) for text in texts]
-        return rouge_scores(lines, [["\n".join(sentences(each)) for each in given] for given in references])
+        lines = ["\n".join(rough_sentences(text)) for text in texts]
+        return rouge_scores(lines, [["\n".join(rough_sentences(each)) for each in given] for given in references])
 
     def trivial(self, split: str) -> tuple[str, list[str]]:
         texts = self.texts(split, self.config.data.text)
-        return f"lead {LEAD}", ["\n".join(sentences(text)[:LEAD]) for text in texts]
-
-
-def sentences(text: str) -> list[str]:
-    """Cut at line breaks, and after a full stop, question or exclamation mark before white space."""
-    return [each for each in _SENTENCE_END.split(text.strip()) if each]
+        return f"lead {LEAD}", ["\n".join(rough_sentences(text)[:LEAD]) for text in texts]

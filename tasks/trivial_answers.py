@@ -5,9 +5,9 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 
 from data.questions import Question
+from data.words import rough_sentences
 from metrics.squad import normalized, squad_scores
 
-_SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+|\n+")
 _NAME = re.compile(r"\b[A-Z][\w'-]*(?:\s+[A-Z][\w'-]*)*")
 
 
@@ -39,7 +39,7 @@ def trivial_answers(seen: Sequence[Question]) -> Mapping[str, Callable[[Question
 
 
 def sentences(document: str) -> list[str]:
-    return [text for text in _SENTENCE_ENDS.split(document) if text.strip()] or [document]
+    return rough_sentences(document) or [document]
 
 
 def likest_sentence(question: Question) -> str:

@@ -1,6 +1,6 @@
 import pytest
 
-from data.words import sentence_places, word_places
+from data.words import rough_sentences, sentence_places, word_places
 
 
 def cut(text: str, places) -> list[str]:
@@ -30,3 +30,8 @@ def test_words_are_those_of_the_penn_treebank_and_none_of_the_text_changes():
     wanted = ["He", "said", '"', "I", "ca", "n't", "pay", "$", "5.50", ",", '"', "didn", "\u2019", "t", "he", "?"]
     assert cut(text, word_places(text)) == wanted
     assert word_places("   ") == []
+
+
+def test_rough_sentences_end_at_each_mark_before_white_space_and_at_each_line():
+    assert rough_sentences(" One. two!\nthree\n\n3.5 is it? ") == ["One.", "two!", "three", "3.5 is it?"]
+    assert rough_sentences(" \n") == []
