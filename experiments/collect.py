@@ -21,13 +21,15 @@ from typing import Any
 from errors import InputError
 from experiments.record import STUDIES, Baseline, Device, Published, Record, write_record
 from tabulated import mean_and_deviation
-from training.run_directory import completed
+from training.journal import read_lines
+from training.run_directory import completed, flatten
 from whole_files import read_json
 
 # Keys that may differ between the seeds of one record, or say nothing of the numbers; a prefix stands for its group.
+# Fewer than a resumed run may change: how a score was made decides it, as evaluation.batches or mesh.
 FREE = (
     "seed", "workdir", "mode", "compilation_cache", "log", "prediction", "evaluation.split", "data.cache",
-    "data.read_ahead", "data.threads",
+    "data.read_ahead",
 )  # fmt: skip
 
 
@@ -102,7 +104,7 @@ class _Run:
         if not directory.is_dir():
             raise InputError(f"{directory}: no such work directory")
         self.config = self._read("config.json")
-        self.decisive = {k: v for k, v in _flat(self.config).items() if not _is_free(k)}
+        self.decisive = {k: v for k, v in flatten(self.config).items() if not _is_free(k)}
         starts = self._read("environment.json")
         # One entry for each time the run was started; the first one began the training. Once there was no list.
         self._starts = starts if isinstance(starts, list) and starts else [starts]
@@ -168,7 +170,7 @@ class _Run:
     def wall_seconds(self) -> float:
         """Training time: the clock in speed.jsonl begins anew with each start; the last readings are added up."""
         total = last = 0.0
-        for line in _json_lines(self.directory / "speed.jsonl"):
+        for line in read_lines(self.directory / "speed.jsonl"):
             if "seconds_to_first_step" in line:  # the first line of a start
                 total, last = total + last, line["seconds_to_first_step"]
             last = line.get("seconds", last)
@@ -194,7 +196,7 @@ class _Run:
 
     @property
     def _last_step(self) -> int | None:
-        lines = _json_lines(self.directory / "metrics.jsonl")
+        lines = read_lines(self.directory / "metrics.jsonl")
         return max((line["step"] for line in lines if "step" in line), default=None)
 
     def _find_result(self) -> dict[str, Any]:
@@ -203,7 +205,7 @@ class _Run:
                 result = self._read(name)
                 if result.get("split") == self.split:
                     return result
-        lines = [line for line in _json_lines(self.directory / "metrics.jsonl") if line.get("split") == self.split]
+        lines = [line for line in read_lines(self.directory / "metrics.jsonl") if line.get("split") == self.split]
         if not lines:
             raise InputError(
                 f"{self.directory}: holds no score of the {self.split} split; run its command again with "
@@ -224,23 +226,12 @@ class _Run:
         return holder[key]
 
 
-def _json_lines(path: Path) -> list[dict[str, Any]]:
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    found = []
-    for number, line in enumerate(lines, 1):
-        try:
-            found.append(json.loads(line))
-        except ValueError as error:
-            raise InputError(f"{path}:{number}: is not valid JSON ({error})") from error
-    return found
-
-
 def _refuse_difference(first: _Run, other: _Run) -> None:
     if other.seed == first.seed:
         raise InputError(
             f"{first.directory} and {other.directory} have the same seed {first.seed}; give one for each seed"
         )
-    defaults = _flat(completed({}))  # what a run did that is older than a key
+    defaults = flatten(completed({}))  # what a run did that is older than a key
     one, two = (defaults | run.decisive for run in (first, other))
     differ = [key for key in sorted(one.keys() | two.keys()) if one.get(key) != two.get(key)]
     differ += [key for key in ("versions", "device") if getattr(first, key) != getattr(other, key)]
@@ -253,13 +244,6 @@ def _refuse_difference(first: _Run, other: _Run) -> None:
 
 def _without_seed(place: str, seed: int) -> str:
     return re.sub(rf"(?<!\d){seed}(?!\d)", "{seed}", place)
-
-
-def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
 
 
 def _is_free(key: str) -> bool:

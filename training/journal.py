@@ -11,6 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from errors import InputError
 from whole_files import write_text
 
 Values = dict[str, float]
@@ -131,7 +132,18 @@ def _stays(line: str, step: int, scored: bool) -> bool:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    """The objects of a .jsonl file; none where there is no file.
+
+    Raises:
+      InputError: with file and line, for what is no JSON.
+    """
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines() if path.exists() else (), 1):
+        try:
+            found.append(json.loads(line))
+        except ValueError as error:
+            raise InputError(f"{path}:{number}: is not valid JSON ({error})") from error
+    return found
 
 
 def draw_loss(directory: Path, *, baseline: tuple[str, float] | None) -> Path:

@@ -1,9 +1,11 @@
 import pytest
 from work_directories import COMMIT, change, finished_run, write_lines
 
+from configs.defaults import get_config
 from errors import InputError
-from experiments.collect import collect, main
+from experiments.collect import FREE, collect, main
 from experiments.record import Baseline, Device, read_records
+from training.run_directory import FREE_TO_CHANGE, flatten
 
 
 @pytest.fixture
@@ -143,3 +145,8 @@ def test_the_command_writes_the_record_into_its_study(runs, tmp_path, capsys):
     assert record.published.source == "a paper"
     assert record.baseline == Baseline(name="always: the first", value=0.25)
     assert str(tmp_path / "finetuning" / "records" / "reviews.test.accuracy.json") in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("key", [*FREE, *FREE_TO_CHANGE])
+def test_a_key_that_may_differ_is_one_of_the_config(key):
+    assert [each for each in flatten(get_config().to_dict()) if each == key or each.startswith(f"{key}.")]
