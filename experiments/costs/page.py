@@ -99,4 +99,8 @@ def _off(predicted: float, found: float) -> str:
     return f"{round(predicted / found - 1, 2) + 0.0:+.0%}"  # and not -0%
 
 
-TABLES: dict[str, Callable[[dict[str, Any]], str]] = {"points": points_table, "recipes": recipes_table}
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "points": points_table,
+    "points_xeon": points_table,
+    "recipes": recipes_table,
+}

@@ -5,7 +5,7 @@ from models.cost import TRAINING, attention_flops, masked_lm_flops
 
 LAYERS = ("parameters", "activations", "logits")  # memory between the forward pass and the backward one
 UPDATE = ("parameters",)  # memory while the optimizer works
-TIME = ("products", "attention", "band", "activations", "parameters", "step")
+TIME = ("products", "attention", "band", "activations", "logits", "parameters", "step")
 BLOCK = 128  # queries that the window's program takes at a time (ops/sliding_window.py)
 
 

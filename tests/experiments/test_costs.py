@@ -14,7 +14,8 @@ from experiments.sizes.measure import MASKED
 from models.cost import step_flops
 from ops.sliding_window import sliding_window_attention
 
-PRICES = {"products": 1e-11, "attention": 3e-11, "band": 2e-11, "activations": 2e-7, "parameters": 9e-9, "step": 1e-2}
+PRICES = {"products": 1e-11, "attention": 3e-11, "band": 2e-11, "activations": 2e-7, "logits": 1e-8, "parameters": 9e-9}
+PRICES |= {"step": 1e-2}
 HELD = {"parameters": 16.0, "activations": 120.0, "logits": 8.0}
 WORKED = {"parameters": 30.0}  # bytes, while the optimizer works
 
@@ -62,11 +63,11 @@ def test_both_moments_at_which_memory_may_be_largest_are_found(model):
 
 
 def test_too_few_points_or_a_step_without_time_are_one_sentence():
-    points = [shape.terms(0) for shape in drawn("transformer", 6, seed=0)]
-    with pytest.raises(InputError, match="4 points cannot tell the prices of 6 terms"):
+    points = [shape.terms(0) for shape in drawn("transformer", 7, seed=0)]
+    with pytest.raises(InputError, match="4 points cannot tell the prices of 7 terms"):
         fitted(TIME, points[:4], [1.0] * 4)
     with pytest.raises(InputError, match="took no time"):
-        fitted(TIME, points, [1.0, 1.0, 0.0, 1.0, 1.0, 1.0])
+        fitted(TIME, points, [1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0])
 
 
 @pytest.mark.parametrize("options", [["--fit=3"], ["--withheld=-1"]])
