@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -81,11 +82,10 @@ def _check_roles(predicates: Any, spans: Any, *, words: int, origin: str) -> Non
     if predicates is None or len(spans) != len(predicates):
         raise InputError(f"{origin}: has spans of {len(spans)} predicates, but {len(predicates or ())} predicates")
     for each in spans:
-        wrong, last = [span for span in each if not _is_span(span, words)], 0
-        for span in wrong or sorted(each):
-            if wrong or span[0] < last:
-                raise InputError(f"{origin}: the span {span!r} of {words} words is none, or lies over another")
-            last = span[1]
+        wrong = [span for span in each if not _is_span(span, words)]
+        wrong = wrong or [right for left, right in pairwise(sorted(each)) if right[0] < left[1]]
+        if wrong:
+            raise InputError(f"{origin}: the span {wrong[0]!r} of {words} words is none, or lies over another")
 
 
 def _of_text(record: Record, field: str) -> list[Sentence]:

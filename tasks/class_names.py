@@ -8,9 +8,9 @@ from typing import Any
 from data.classification import classes_of
 from data.records import Record
 from errors import InputError
+from tasks.task import CLASSES
 from whole_files import read_json, write_json
 
-FILE = "classes.json"
 NAMELESS = re.compile(r"LABEL_\d+")  # what transformers calls a class that nobody named
 FINISHED = ("evaluate", "predict", "talk", "export")  # modes that ask a trained model, whose classes are settled
 
@@ -43,16 +43,13 @@ def classes_there(directory: Path) -> tuple[str, ...]:
     Raises:
       InputError: the file that says so is damaged.
     """
-    settings, found = directory / "config.json", directory / FILE
-    config = read_json(settings) if settings.exists() else {}
+    config, found = (
+        read_json(file) if file.exists() else {} for file in (directory / "config.json", directory / CLASSES)
+    )
     try:
-        if names := config.get("data", {}).get("classes"):
+        if names := config.get("data", {}).get("classes") or found:
             return tuple(names)
-        if found.exists():
-            return tuple(read_json(found))
         names = tuple(name for _, name in sorted((int(n), name) for n, name in config["id2label"].items()))
-    except InputError:
-        raise
     except (ValueError, KeyError, AttributeError):
         return ()
     return () if any(not isinstance(name, str) or NAMELESS.fullmatch(name) for name in names) else names
@@ -63,7 +60,7 @@ def _kept(config: Any, directory: Path) -> tuple[str, ...]:
     for place in places:
         if names := classes_there(place):
             return names
-    told = " nor ".join(str(place / FILE) for place in places)
+    told = " nor ".join(str(place / CLASSES) for place in places)
     raise InputError(f"there is no {told}: say in data.classes which the model tells apart")
 
 
@@ -71,6 +68,6 @@ def _found(config: Any, directory: Path, records: Sequence[Record]) -> tuple[str
     names = classes_of(records, config.data.label, also=(config.data.outside,) if config.data.outside else ())
     shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     print(f"{len(names)} classes found in data.train: {shown}", flush=True)
-    if config.mode == "train" and not (directory / FILE).exists():
-        write_json(directory / FILE, names, indent=None, ensure_ascii=False)
+    if config.mode == "train" and not (directory / CLASSES).exists():
+        write_json(directory / CLASSES, names, indent=None, ensure_ascii=False)
     return names

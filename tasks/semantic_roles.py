@@ -45,11 +45,10 @@ from tasks.role_answers import (
     whole_sentences,
     without_given,
 )
-from tasks.task import Answer, Batch, Totals
+from tasks.task import LABELS, Answer, Batch, Totals
 from tasks.texts import read_split
 from whole_files import read_json, write_json
 
-LABELS = "labels.json"
 SAMPLES, SAMPLE_WORDS = 3, 16  # sentences shown at the end of training, each of fewer words
 REPLY_ROWS = 8  # in a batch of what is asked about a typed line
 

@@ -18,6 +18,11 @@ Answer = Callable[[Batch], dict[str, np.ndarray]]
 """Runs `Task.answers` on the model at hand, on the device; the batch is whole, whatever part a process trains on."""
 
 
+CLASSES, LABELS = "classes.json", "labels.json"
+FOUND = (CLASSES, LABELS)
+"""Files of a work directory with what tasks found in the training split: with a checkpoint they are the run's."""
+
+
 class Task(Protocol):
     """A task joins batches, a model, a loss and scores. Implementations are frozen dataclasses."""
 

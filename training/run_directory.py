@@ -16,6 +16,7 @@ import jax
 
 from configs.defaults import get_config
 from errors import InputError
+from tasks.task import FOUND
 from training.cluster import leads
 from training.machine import checkout, cpu
 from training.optimizer import ENDLESS
@@ -38,9 +39,6 @@ FREE_TO_CHANGE = (
     "data.cache",
 )
 """Keys that a resumed run may change, since they do not decide what it computes; `evaluation.every` does."""
-
-FOUND = ("classes.json", "labels.json")
-"""What tasks find in the training split and keep: with a checkpoint it is the run's, before that a new start's."""
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "tokenizers", "tensorflow-datasets", "numpy")
 

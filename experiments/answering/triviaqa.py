@@ -13,7 +13,7 @@ question with each of its articles is one question here, answered wherever one o
 supervision: Joshi et al. 2017, section 2); pairs without such a place are left out of train.json and validation.json,
 and counted. asked.json has all pairs of dev. The score takes for each question the likeliest answer of all its
 articles, against all names. The recipe's settings are the paper's (Beltagy et al. 2020, table 14): five epochs of
-110,648 pairs, 1.3 EFLOP at base, 3.5 hours at 100 TFLOP/s (counted, not measured); published on dev are F1 75.2 by
+110,648 pairs, 1.3 EFLOP at base, 3.7 hours at 100 TFLOP/s (counted, not measured); published on dev are F1 75.2 by
 Longformer-base and 74.3 by RoBERTa-base (table 7). Exercised on a small file of the same form; not run on TriviaQA,
 which was not at hand.
 """

@@ -7,7 +7,7 @@ import pytest
 import pretrained
 from configs.defaults import get_config
 from errors import InputError
-from tasks import class_names, semantic_roles
+from tasks import class_names, task
 from training.goodput import goodput
 from training.run_directory import claim, read_config, write_environment, write_steps
 from training.weights import starting_source
@@ -18,7 +18,7 @@ def config():
     return get_config().to_dict()
 
 
-@pytest.mark.parametrize("name", [class_names.FILE, semantic_roles.LABELS])
+@pytest.mark.parametrize("name", [task.CLASSES, task.LABELS])
 def test_what_was_found_before_the_first_checkpoint_makes_way_for_a_new_start(name, tmp_path, config):
     claim(tmp_path, config)
     (tmp_path / name).write_text('["a", "b"]')
@@ -29,9 +29,9 @@ def test_what_was_found_before_the_first_checkpoint_makes_way_for_a_new_start(na
 def test_what_was_found_stays_with_a_checkpoint(tmp_path, config):
     claim(tmp_path, config)
     (tmp_path / "checkpoints" / "4").mkdir(parents=True)
-    (tmp_path / class_names.FILE).write_text('["a", "b"]')
+    (tmp_path / task.CLASSES).write_text('["a", "b"]')
     claim(tmp_path, config)
-    assert (tmp_path / class_names.FILE).exists()
+    assert (tmp_path / task.CLASSES).exists()
 
 
 def test_a_start_that_was_killed_while_it_wrote_its_config_is_begun_again(tmp_path, config):
@@ -78,6 +78,6 @@ def test_a_damaged_list_of_starts_is_named_and_stays(asked, tmp_path):
 
 def test_damaged_names_of_classes_are_not_taken_for_none(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"data": {"classes": []}}))
-    (tmp_path / class_names.FILE).write_text('["a", "b"')
+    (tmp_path / task.CLASSES).write_text('["a", "b"')
     with pytest.raises(InputError, match=r"classes.json: is not valid JSON"):
         class_names.classes_there(tmp_path)
