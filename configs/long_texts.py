@@ -13,9 +13,10 @@ Longformer-base and RoBERTa-base: imdb 95.7 and 95.3 % right, hyperpartisan 94.8
 seeds. IMDB has no validation split: a tenth of the training one is taken. Hyperpartisan is read as published, with 51
 of its 65 test articles in train too; runs/data/hyperpartisan holds them out (experiments/finetuning).
 
-Cost, counted and not measured, at base with batches padded to a bucket: imdb 0.11 EFLOP, hyperpartisan 0.006, at 100
-TFLOP/s 19 minutes and one. Not run here but on small files: no pretrained base was at hand. What small nets reach on
-Hyperpartisan is in experiments/finetuning.
+Cost, counted and not measured, at base with batches padded to a bucket: hyperpartisan 0.006 EFLOP (1,355 tokens a row,
+by GPT-2's vocabulary); imdb, which was not at hand, 0.11 if its rows are of 600; at 100 TFLOP/s one minute and 19. Not
+run here but on small files: no pretrained base was at hand either. What small nets reach on Hyperpartisan is in
+experiments/finetuning.
 """
 
 from dataclasses import dataclass
