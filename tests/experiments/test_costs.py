@@ -1,11 +1,12 @@
 import inspect
+import json
 
 import numpy as np
 import pytest
 
 from data.masking import predictions_per_row
 from errors import InputError
-from experiments.costs.__main__ import LEAST, main
+from experiments.costs.__main__ import LEAST, main, planned
 from experiments.costs.fit import fitted, fitted_peak, left_out
 from experiments.costs.measure import MODELS, Shape, drawn, measured, published
 from experiments.costs.page import SECONDS, points_table
@@ -70,12 +71,42 @@ def test_too_few_points_or_a_step_without_time_are_one_sentence():
         fitted(TIME, points, [1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0])
 
 
-@pytest.mark.parametrize("options", [["--fit=3"], ["--withheld=-1"]])
+@pytest.mark.parametrize("options", [["--fit=3"], ["--withheld=-1"], ["--rounds=0"]])
 def test_too_few_shapes_are_refused_before_any_is_measured(options, tmp_path, capsys):
     assert main([*options, f"--out={tmp_path / 'points.json'}"]) == 2
-    assert "--fit should be 4 or more, --withheld 0 or more" in capsys.readouterr().err
+    assert "--fit should be 4 or more, --withheld 0 or more, --rounds 1 or more" in capsys.readouterr().err
     assert not (tmp_path / "points.json").exists()
     assert min(2 * LEAST - 1 - len(TIME), LEAST - 1 - len(LAYERS)) >= 0
+
+
+def test_rounds_meet_all_shapes_in_turn_keep_the_least_and_go_on_where_they_stopped(tmp_path, monkeypatch):
+    turns, slow = [], 3.0
+
+    def measure(shape):
+        turns.append(shape)
+        if len(turns) == 30:  # in the second round
+            raise KeyboardInterrupt
+        return made(shape, withheld=False, slower=slow)
+
+    told = {"command": "c", "commit": "0" * 40, "versions": {}, "cpu": "a", "cores": 2}
+    monkeypatch.setattr("experiments.costs.__main__.measured", measure)
+    monkeypatch.setattr("experiments.machine.provenance", lambda *_: dict(told))
+    command = ["--fit=8", "--withheld=2", "--rounds=2", f"--out={tmp_path / 'points.json'}"]
+    with pytest.raises(KeyboardInterrupt):
+        main(command)
+    slow = 2.0
+    assert main(command) == 0
+    del turns[29]  # the one that was lost
+    shapes = len(planned(8, 2))
+    assert turns[:shapes] == turns[shapes:] == [shape for shape, _ in planned(8, 2)]
+    points = json.loads((tmp_path / "points.json").read_text())["points"]
+    slower = [
+        point["seconds"] / made(shape, withheld=False)["seconds"]
+        for point, shape in zip(points, turns[:shapes], strict=True)
+    ]
+    assert slower == pytest.approx([3.0 if index < 29 - shapes else 2.0 for index in range(shapes)])
+    assert main(command) == 0
+    assert len(turns) == 2 * shapes  # nothing was left to measure
 
 
 @pytest.mark.parametrize("shape", [*drawn("transformer", 4, seed=2), published("transformer", 1024)])
