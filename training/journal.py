@@ -117,18 +117,28 @@ def keep_lines_up_to(path: Path, step: int, *, scored: bool = True) -> None:
     """Drops the lines of steps past `step`, and a last line cut off by a kill; the file is replaced in one rename.
 
     Where the checkpoint of `step` is not `scored`, its validation line goes too: it is evaluated again.
+
+    Raises:
+      InputError: with file and line, for a whole line that is no JSON; the file stays as it is.
     """
     if not path.exists():
         return
-    kept = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if _stays(line, step, scored)]
+    kept = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(keepends=True), 1):
+        if line.endswith("\n") and _stays(_parsed(line, f"{path}:{number}"), step, scored):
+            kept.append(line)
     write_text(path, "".join(kept))
 
 
-def _stays(line: str, step: int, scored: bool) -> bool:
-    if not line.endswith("\n"):
-        return False
-    found = json.loads(line)
+def _stays(found: dict[str, Any], step: int, scored: bool) -> bool:
     return found["step"] < step or (found["step"] == step and (scored or found.get("split") != "validation"))
+
+
+def _parsed(line: str, where: str) -> dict[str, Any]:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise InputError(f"{where}: is not valid JSON ({error}); take that line out") from error
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -137,13 +147,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     Raises:
       InputError: with file and line, for what is no JSON.
     """
-    found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines() if path.exists() else (), 1):
-        try:
-            found.append(json.loads(line))
-        except ValueError as error:
-            raise InputError(f"{path}:{number}: is not valid JSON ({error})") from error
-    return found
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [_parsed(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
 
 
 def draw_loss(directory: Path, *, baseline: tuple[str, float] | None) -> Path:

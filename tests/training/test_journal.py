@@ -2,6 +2,9 @@ import json
 import sys
 from types import SimpleNamespace
 
+import pytest
+
+from errors import InputError
 from training.journal import Journal, draw_loss, keep_lines_up_to, read_lines
 
 QUIET = SimpleNamespace(progress=False, tensorboard=True, wandb="", plot=True)
@@ -47,3 +50,12 @@ def test_only_the_first_process_writes(tmp_path):
     journal.metrics(1, "train", {"loss": 1.0})
     journal.close()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_whole_line_that_is_no_json_is_named_and_the_file_stays(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1}\n{"step": 2, "lo\n{"step": 3}\n')
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=r"metrics\.jsonl:2: is not valid JSON .*; take that line out"):
+        keep_lines_up_to(path, 3)
+    assert path.read_bytes() == before
