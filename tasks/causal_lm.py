@@ -20,7 +20,7 @@ from metrics import perplexity
 from ops.losses import chunked_sums, correct_sums, cross_entropy_sums
 from tasks.decoding_settings import decoding_settings
 from tasks.examples import ExampleTask
-from tasks.inputs import check_global_tokens, first_token_global
+from tasks.inputs import check_global_tokens, check_no_buckets, first_token_global
 from tasks.task import Answer, Batch, Totals
 from tasks.texts import read_split
 
@@ -41,6 +41,7 @@ class CausalLM(ExampleTask):
         if not self.config.model.causal:
             raise InputError("task=causal_lm tells a token from those before it alone: set model.causal=True")
         check_global_tokens(self.config.data.global_tokens)
+        check_no_buckets(self.config)
         writes = self.config.mode in ("predict", "talk") or self.config.prediction.prompts
         if self._first_is_global and writes:
             raise InputError(
@@ -48,6 +49,8 @@ class CausalLM(ExampleTask):
                 "data.global_tokens=none before training, or ask it for no texts (prediction.prompts)"
             )
         _ = self.settings  # refuses what they cannot be now
+        if self.config.mode in ("train", "plan"):
+            self._sampled()  # and a prompt that leaves no room, not after the last step
 
     @property
     def _first_is_global(self) -> bool:
@@ -128,7 +131,8 @@ class CausalLM(ExampleTask):
         """Each text of a split, gone on with."""
         records = read_split(self.config.data, split, fields=(self.config.data.text,))
         prompts = [record.text(self.config.data.text) for record in records]
-        for record, texts in zip(records, self._continued(answer, prompts, [r.origin for r in records]), strict=True):
+        rows = self._rows(prompts, [record.origin for record in records])
+        for record, texts in zip(records, self._continued(answer, rows), strict=True):
             yield {"origin": record.origin, "text": texts[0]} | ({"others": texts[1:]} if texts[1:] else {})
 
     def rehearse(self, answer: Answer) -> None:
@@ -136,12 +140,16 @@ class CausalLM(ExampleTask):
 
     def reply(self, answer: Answer, line: str) -> str:
         """How a line goes on."""
-        return next(self._continued(answer, [line], ["the line"]))[0]
+        return next(self._continued(answer, self._rows([line], ["the line"])))[0]
 
     def samples(self, answer: Answer) -> list[str]:
+        found = self._continued(answer, self._sampled())
         prompts = self.config.prediction.prompts
-        found = self._continued(answer, prompts, ["prediction.prompts"] * len(prompts))
         return [f"{prompt!r}\n      {texts[0]!r}" for prompt, texts in zip(prompts, found, strict=True)]
+
+    def _sampled(self) -> dict[str, np.ndarray]:
+        prompts = self.config.prediction.prompts
+        return self._rows(prompts, ["prediction.prompts"] * len(prompts))
 
     @cached_property
     def settings(self) -> Settings:
@@ -150,14 +158,17 @@ class CausalLM(ExampleTask):
         longest = length - 1 if self.config.decoding.max_new_tokens else length // 2
         return decoding_settings(self.config, self.tokenizer, longest=longest)
 
-    def _continued(self, answer: Answer, prompts: Sequence[str], origins: Sequence[str]) -> Iterator[list[str]]:
+    def _rows(self, prompts: Sequence[str], origins: Sequence[str]) -> dict[str, np.ndarray]:
         taken = self.settings.max_new_tokens + self.settings.prompt_lookup_num_tokens
-        room, size = self.config.data.length - taken, self.config.evaluation.batch_size
-        rows = left_padded_prompts(prompts, origins, self.tokenizer, room=room)
-        for begin in range(0, len(prompts), size):
-            chosen = np.minimum(np.arange(begin, begin + size), len(prompts) - 1)  # the last fills the last batch
+        return left_padded_prompts(prompts, origins, self.tokenizer, room=self.config.data.length - taken)
+
+    def _continued(self, answer: Answer, rows: Batch) -> Iterator[list[str]]:
+        """How each row goes on, its best continuation first."""
+        count, size = len(rows["index"]), self.config.evaluation.batch_size
+        for begin in range(0, count, size):
+            chosen = np.minimum(np.arange(begin, begin + size), count - 1)  # the last fills the last batch
             found = answer({name: array[chosen] for name, array in rows.items()})
-            for row in range(min(size, len(prompts) - begin)):
+            for row in range(min(size, count - begin)):
                 ends = found["lengths"][row]
                 texts = zip(found["tokens"][row], ends, strict=True)
                 yield [self.tokenizer.decode(ids[:end].tolist()) for ids, end in texts]

@@ -32,6 +32,11 @@ def batch_lengths(data: Any) -> tuple[int, ...]:
     return (*sorted(length for length in data.buckets if length < data.length), data.length)
 
 
+def check_no_buckets(config: Any) -> None:
+    if config.data.buckets:
+        raise InputError(f"data.buckets pads short texts to less; {config.task} packs full rows: leave it empty")
+
+
 def check_global_tokens(choice: str, also: tuple[str, ...] = ()) -> None:
     if choice not in GLOBAL_TOKENS + also:
         raise InputError(f"data.global_tokens={choice!r} is not one of {', '.join(GLOBAL_TOKENS + also)}")

@@ -19,7 +19,7 @@ from errors import InputError
 from metrics import perplexity
 from ops.losses import chunked_sums, correct_sums, cross_entropy_sums
 from tasks.examples import ExampleTask
-from tasks.inputs import check_global_tokens, encoder_inputs, first_token_global
+from tasks.inputs import check_global_tokens, check_no_buckets, encoder_inputs, first_token_global
 from tasks.task import Answer, Batch, Totals
 from tasks.texts import read_mixture, read_split, vocab_rows
 from tasks.word_table import check_word_vectors, words_from_vectors
@@ -33,6 +33,7 @@ class MaskedLM(ExampleTask):
     def __post_init__(self):
         super().__post_init__()
         check_global_tokens(self.config.data.global_tokens)
+        check_no_buckets(self.config)
         check_word_vectors(self.config)
         if not 0 < self.config.masking.rate < 1:
             raise InputError(f"masking.rate={self.config.masking.rate} must lie between 0 and 1")

@@ -14,6 +14,7 @@ from data.packing import tokenize_and_pack
 from data.unigram import token_counts, unigram_nats
 from errors import InputError
 from metrics import perplexity
+from tasks.inputs import check_no_buckets
 from tasks.task import Answer, Batch
 from tasks.texts import read_split, vocab_rows
 from tasks.writing import Writing, digest
@@ -29,10 +30,7 @@ class Restoring(Writing):
         if masking.mean_span < 1:
             raise InputError(f"masking.mean_span={masking.mean_span} must be at least 1 token")
         super().__post_init__()
-        if self.config.data.buckets:
-            raise InputError(
-                f"data.buckets pads short texts to less; {self.config.task} packs full rows: leave it empty"
-            )
+        check_no_buckets(self.config)
 
     @abstractmethod
     def spoilt(self, ids: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

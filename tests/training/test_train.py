@@ -170,6 +170,7 @@ REFUSALS = [
     (["optimizer.warmup_steps=12"], "warmup_steps=12 must be at least 0 and less than train.steps=12"),
     (["optimizer.schedule=lineer"], "optimizer.schedule='lineer' is not one of linear"),
     (["masking.rate=1.5"], "masking.rate=1.5 must lie between 0 and 1"),
+    (["data.buckets=(8,)"], "data.buckets pads short texts to less; masked_lm packs full rows: leave it empty"),
     (["checkpoint.best=accuracyy"], "checkpoint.best='accuracyy'"),
     (["mesh.data=9999"], "asks for 9999 devices and there are"),
     (["init_from=nowhere"], "nowhere is no work directory"),

@@ -67,6 +67,22 @@ def test_a_net_that_sees_ahead_is_refused(corpus, tmp_path, run):
         run(tmp_path / "run", "task=causal_lm")
 
 
+CAUSAL_WRONG = [
+    (("data.buckets=(8,)",), r"data.buckets pads short texts to less; causal_lm packs full rows: leave it empty"),
+    (
+        (f"prediction.prompts=('','{'banana ' * 40}')",),
+        r"prediction.prompts: the prompt has \d+ tokens, .* room for \d+",
+    ),
+]
+
+
+@pytest.mark.parametrize(("flags", "message"), CAUSAL_WRONG, ids=["buckets", "prompts"])
+def test_what_no_language_model_can_do_is_told_before_a_step(flags, message, corpus, tmp_path, run):
+    with pytest.raises(InputError, match=message):
+        run(tmp_path / "run", *CAUSAL, *flags)
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
 GLOBAL = ("task=causal_lm", "model.causal=True", "data.global_tokens=first")
 
 
