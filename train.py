@@ -38,8 +38,7 @@ def main(argv: list[str]) -> None:
 
 def train(config, directory: Path, mesh) -> None:
     run_directory.claim(directory, config.to_dict())
-    resumed = run_directory.has_checkpoint(directory)  # which then needs nothing of init_from any more
-    run = build(config, directory, mesh, None if resumed else starting_source(config, pretrained))
+    run = build(config, directory, mesh, starting_source(config, pretrained))
     run_directory.write_environment(directory)
     run_directory.write_steps(directory, config.train.steps)
     state, scores = loop.train(run)
@@ -48,7 +47,7 @@ def train(config, directory: Path, mesh) -> None:
 
 def plan(config, directory: Path, mesh) -> None:
     run_directory.claim(directory, config.to_dict() | {"mode": "train"})
-    report.plan(build(config, directory, mesh, None))
+    report.plan(build(config, directory, mesh, starting_source(config, pretrained)))
 
 
 def evaluate(config, directory: Path, mesh) -> None:

@@ -68,15 +68,17 @@ def _read(
 
 
 def load_tokenizer(config: Any, directory: Path, *, inherited: Path | None) -> Tokenizer:
-    """The run's tokenizer: the one in its directory, else the one named, else that of `init_from`, else a new one.
+    """The run's tokenizer: that of the weights that are `inherited`, else the one in its directory, else the one named,
+    else a new one.
 
-    A new one is trained on the training split, once; a resumed run always finds it in the directory.
+    A new one is trained on the training split, once; a resumed run, which inherits nothing, finds it in the directory.
+    What lies there is no word against `inherited`: a plan may have left it, or weights that were since made anew.
 
     Raises:
       InputError: the tokenizer named differs from that of `init_from`, whose weights would then mean other words.
     """
     own = directory / "tokenizer"
-    if own.is_dir():
+    if inherited in (None, own) and own.is_dir():
         return Tokenizer.load(own)
     settings = config.tokenizer
     tokenizer = Tokenizer.load(inherited) if inherited else None

@@ -159,12 +159,14 @@ def take_sizes(config: Any, published: Published) -> None:
 
 
 def starting_source(config: Any, published: Published) -> Source | PublishedSource | None:
-    """What `init_from` names; None where it is empty.
+    """What `init_from` names; None where it is empty, or where a checkpoint needs nothing of it any more.
 
     Raises:
       InputError: no such work directory, no checkpoint in it, or a model of other sizes (each key is named).
     """
-    return _source(Path(config.init_from), config, published, starting=True) if config.init_from else None
+    if not config.init_from or has_checkpoint(Path(config.workdir)):
+        return None
+    return _source(Path(config.init_from), config, published, starting=True)
 
 
 def finished_source(config: Any, published: Published) -> Source | PublishedSource:

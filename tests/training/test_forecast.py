@@ -58,6 +58,16 @@ def test_a_plan_is_that_of_the_longest_rows_and_says_so(tmp_path, run, capfd):
     assert ", rows of 32 tokens, the longest, compiled in" in capfd.readouterr().out
 
 
+def test_what_a_run_starts_from_gives_a_plan_its_tokenizer_and_is_looked_at(tmp_path, run):
+    first = tmp_path / "first"
+    run(first, "tokenizer.vocab_size=270", "train.steps=1", "optimizer.warmup_steps=0", "evaluation.batches=1")
+    run(tmp_path / "run", "mode=plan", "plan.tflops=0.5", f"init_from={first}")
+    used, theirs = (d / "tokenizer" / "tokenizer.json" for d in (tmp_path / "run", first))
+    assert used.read_bytes() == theirs.read_bytes()
+    with pytest.raises(InputError, match="nowhere is no work directory"):
+        run(tmp_path / "run", "mode=plan", "init_from=nowhere")
+
+
 def test_a_topology_that_cannot_be_compiled_for_is_one_sentence(tmp_path, run):
     with pytest.raises(InputError, match=r"plan.topology='nowhere:9x9' cannot be compiled for .* write one such as"):
         run(tmp_path / "run", "mode=plan", "plan.topology=nowhere:9x9")
