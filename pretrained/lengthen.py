@@ -9,6 +9,7 @@ from errors import InputError
 from pretrained.exchange import load
 from pretrained.longer import bart_to_led, roberta_to_longformer
 from pretrained.saving import save
+from whole_files import read_json, write_json
 
 TOKENIZER = (
     "tokenizer.json",
@@ -34,12 +35,19 @@ def main() -> None:
         lengthened = bart_to_led if hasattr(model, "net") else roberta_to_longformer
         longer = lengthened(model, windows=(given.window,), max_positions=given.max_positions)
         save(longer, given.long, like=given.short)
+        for name in TOKENIZER:
+            if (given.short / name).exists():
+                shutil.copy(given.short / name, given.long / name)
+        _cut_later(given.long / "tokenizer_config.json", given.max_positions)
     except InputError as error:
         sys.exit(f"python -m pretrained.lengthen: {error}")
-    for name in TOKENIZER:
-        if (given.short / name).exists():
-            shutil.copy(given.short / name, given.long / name)
     print(f"{given.long}: texts of up to {given.max_positions} tokens, {given.window} seen to each side")
+
+
+def _cut_later(settings: Path, tokens: int) -> None:
+    """Where transformers' tokenizer cuts a text; a RoBERTa's says 512 there."""
+    if settings.exists():
+        write_json(settings, read_json(settings) | {"model_max_length": tokens})
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A RoBERTa made longer answers as before where everything is in one window, and goes on where it could not."""
 
+import json
 import subprocess
 import sys
 
@@ -107,12 +108,15 @@ def test_what_was_made_longer_is_saved_and_read_as_a_longformer(tmp_path):
 def test_the_command_writes_the_longer_model_and_its_tokenizer_and_touches_nothing_that_is_there(tmp_path, monkeypatch):
     pretrained.save(roberta(), tmp_path / "short")
     (tmp_path / "short" / "tokenizer.json").write_text("{}")
+    (tmp_path / "short" / "tokenizer_config.json").write_text('{"cls_token": "<s>", "model_max_length": 20}')
     given = [str(tmp_path / "short"), str(tmp_path / "long"), "--max-positions=64", "--window=4"]
     monkeypatch.setattr("sys.argv", ["lengthen", *given])
     main()
     sizes = pretrained.sizes(tmp_path / "long")
     assert (sizes["name"], sizes["max_positions"], sizes["windows"]) == ("longformer", 66, (4, 4))
     assert (tmp_path / "long" / "tokenizer.json").read_text() == "{}"
+    settings = json.loads((tmp_path / "long" / "tokenizer_config.json").read_text())
+    assert settings == {"cls_token": "<s>", "model_max_length": 64}  # else transformers would cut texts at 20 tokens
     with pytest.raises(SystemExit, match="long exists; choose another directory"):
         main()
 
