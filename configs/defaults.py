@@ -74,6 +74,8 @@ def _model() -> ConfigDict:
     model.activation = "gelu"  # gelu | gelu_tanh | relu | geglu | geglu_tanh
     model.token_types = 0  # number of token types (BERT has 2); 0 = no such embedding
     model.pooling = "first"  # whose vector a text is told by: first | last (token) | mean (not masked_lm)
+    model.classifier = ""  # before a classifier's last map: tanh | relu (DistilBERT) | transform (ModernBERT) | plain
+    #                        (nothing: GPT-2); "" = the net's own (not matching)
     model.interaction = "none"  # nli: products and differences of two texts' vectors stand beside them (matching)
     model.mention_tokens = 30  # L, tokens of the longest mention that is looked for (coreference)
     model.mentions_kept = 0.4  # mentions that are linked for each token, the likeliest (coreference)

@@ -105,6 +105,9 @@ def _at(x: Float[Array, "B S D"], positions: Int[Array, "B P"] | None) -> Float[
     return x if positions is None else jnp.take_along_axis(x, positions[:, :, None], axis=1)
 
 
+KINDS = ("tanh", "relu", "transform", "plain")
+
+
 class ClassificationHead(nnx.Module):
     """`output(dropout(tanh(pool(dropout(x)))))` over one vector; float32 logits.
 
@@ -116,6 +119,8 @@ class ClassificationHead(nnx.Module):
     """
 
     def __init__(self, cfg: TransformerConfig, *, classes: int, dropout_rate: float, kind: str, rngs: nnx.Rngs):
+        if kind not in KINDS:
+            raise InputError(f"classifier must be one of {', '.join(KINDS)}, got {kind!r}")
         match kind:
             case "tanh" | "relu":
                 self.pool = dense(cfg, cfg.width, cfg.width, rngs=rngs, use_bias=True)

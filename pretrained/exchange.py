@@ -15,6 +15,7 @@ from errors import InputError
 from layer_stacks import single_paths, stack_of
 from models.build import OF_DECODER
 from models.config import EncoderDecoderConfig, LongformerConfig
+from models.heads import SequenceClassifier
 from pretrained.families import FAMILIES
 from pretrained.family import Family, Head, Part
 from pretrained.files import read_config, stored_weights
@@ -83,20 +84,23 @@ def holds(directory: str | Path) -> bool:
 
 
 def sizes(directory: str | Path) -> dict[str, Any]:
-    """The net's sizes by the names of the model section of a recipe.
+    """The net's sizes by the names of the model section of a recipe, and what a classifier of texts does with them.
 
     Raises:
       InputError: as `examined`.
     """
     found, config = examined(Path(directory)), read_config(Path(directory))
+    options = found.family.heads[found.architecture].options(config, found.stored)
     if not isinstance(found.cfg, EncoderDecoderConfig):
-        return {"name": found.family.net.__name__.lower()} | dataclasses.asdict(found.cfg)
+        head = {"pooling": options.get("pooling", "first"), "classifier": options.get("kind", "")}
+        classifies = found.family.heads[found.architecture].build is SequenceClassifier
+        net = {"name": found.family.net.__name__.lower()} | dataclasses.asdict(found.cfg)
+        return net | (head if classifies else {})
     encoder, decoder = found.cfg.encoder, found.cfg.decoder
     own = {name: getattr(decoder, name) for name in OF_DECODER}
     own = {
         f"decoder_{name}": value for name, value in own.items() if name == "depth" or value != getattr(encoder, name)
     }
-    options = found.family.heads[found.architecture].options(config, found.stored)
     own |= {ours: options[name] for name, ours in OPTIONS.items() if name in options}
     name = "longformer" if isinstance(encoder, LongformerConfig) else "transformer"
     return {"name": name, "decoder_start": _decoder_start(config)} | dataclasses.asdict(encoder) | own

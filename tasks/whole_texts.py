@@ -46,7 +46,8 @@ class WholeTexts(ExampleTask):
     @property
     def head(self) -> dict[str, Any]:
         model = self.config.model
-        return {"classes": len(self.classes) or 1, "dropout_rate": model.dropout_rate, "pooling": model.pooling}
+        told = {"dropout_rate": model.dropout_rate, "pooling": model.pooling, "kind": model.classifier}
+        return {"classes": len(self.classes) or 1} | told
 
     @property
     def identity(self) -> dict[str, Any]:

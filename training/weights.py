@@ -61,10 +61,10 @@ OF_POSITIONS = {
 SEEN = ("windows", "dilations", "causal")
 """Keys that say what a token sees: a run may change them from the one that it starts from."""
 
-OF_THE_HEAD = ("pooling",)
+OF_THE_HEAD = ("pooling", "classifier")
 """Keys that a finished model must be asked with as it was trained; a run that starts from it may change them."""
 
-ALONE = ("norm_epsilon",)
+ALONE = ("norm_epsilon", "classifier")
 """Keys that two runs of this project may have different, but that a published model's weights were made with."""
 
 GAINED = {"token_types": (0, None), "name": ("transformer", "longformer")}
@@ -187,9 +187,10 @@ def _source(
     outside = published.holds(directory)
     there = {"model": dict(published.sizes(directory))} if outside else read_config(directory)
     there, here = (json.loads(json.dumps(each)) for each in (there, config.model.to_dict()))  # tuples become lists
+    keys = (*SIZES, *OF_POSITIONS.get(here["positions"], ()), *(ALONE if outside else ()), *also)
     differ = [
         f"model.{key} is {there['model'][key]!r} there and {here[key]!r} here"
-        for key in (*SIZES, *OF_POSITIONS.get(here["positions"], ()), *(ALONE if outside else ()), *also)
+        for key in dict.fromkeys(keys)
         if key in there["model"] and there["model"][key] != here[key]
         if not (starting and _gained(key, there["model"][key], here[key]))
     ]
