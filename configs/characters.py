@@ -3,7 +3,7 @@ r"""A language model of characters (bytes): a Transformer on short rows, or a Lo
     python train.py --config=configs/characters.py:small --config.data.train=train.txt --config.data.validation=v.txt
 
     python train.py --config=configs/characters.py:small,stage=1 ...
-    python train.py --config=configs/characters.py:small,stage=2 --config.init_from=runs/characters_small_stage1 ...
+    python train.py --config=configs/characters.py:small,stage=2 ...     # from runs/characters_small_stage1
 
 Sizes: tiny and small (0.8 and 4.8 M parameters, for a CPU), and base (12 layers of 512, as the small model of
 Beltagy et al. 2020, section 4.2: days on one large GPU at its five stages).
@@ -38,7 +38,9 @@ def get_config(argument: str = ""):
     doubled = 2 ** max(0, chosen.stage - 1)
     config = defaults.get_config()
     config.task = "causal_lm"
-    config.workdir = f"runs/characters_{chosen.size}" + (f"_stage{chosen.stage}" if chosen.stage else "")
+    runs = f"runs/characters_{chosen.size}"
+    config.workdir = runs + (f"_stage{chosen.stage}" if chosen.stage else "")
+    config.init_from = f"{runs}_stage{chosen.stage - 1}" if chosen.stage > 1 else ""  # never from nothing unasked
     set_size(config, chosen.size, name="longformer" if chosen.stage else "transformer", causal=True)
     if chosen.size == "base":
         config.model.update(

@@ -195,3 +195,10 @@ def test_windows_may_grow_from_the_bottom_layer_to_the_top():
     assert growing_windows(1, 64) == (64,)
     with pytest.raises(InputError, match="windows='wide' of the config argument is neither even nor growing"):
         parse("--config=configs/pretrain.py:base,windows=wide")
+
+
+def test_a_stage_of_characters_starts_from_the_one_before_where_nothing_else_is_said():
+    stages = [parse(f"--config=configs/characters.py:small,stage={stage}") for stage in range(1, 6)]
+    assert not stages[0].init_from
+    assert [stage.init_from for stage in stages[1:]] == [stage.workdir for stage in stages[:-1]]
+    assert not parse("--config=configs/characters.py:small").init_from
