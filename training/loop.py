@@ -145,7 +145,7 @@ def _start(run: Run, start_state: Callable[..., TrainState]) -> Restored:
         fresh = outputs_of_other_meaning(found.params, here, other_classes=bool(other_classes(found, run.task)))
         report = transfer(found.params, here, name=f"init_from={found.directory}", fresh=fresh)
         given |= {name: found.params[name] for name in report.taken}
-        print(report.told(), flush=True)
+        print(report.told(found.told), flush=True)
     key = jax.random.key(run.config.seed)
     lies = shardings(jax.eval_shape(start_state, key, given), run.mesh)
     return Restored(jax.jit(start_state, out_shardings=lies)(key, given), step=0, scores={})

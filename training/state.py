@@ -60,8 +60,8 @@ class Transfer:
     fresh: tuple[str, ...]  # in this model, not in that one: keep their initial values
     unused: tuple[str, ...]  # in that model, not in this one
 
-    def told(self) -> str:
-        lines = [f"init_from: {len(self.taken)} parameters taken"]
+    def told(self, source: str) -> str:
+        lines = [f"init_from: {len(self.taken)} parameters taken from {source}"]
         if self.fresh:
             lines.append(f"  fresh here: {', '.join(self.fresh)}")
         if self.unused:

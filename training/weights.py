@@ -15,7 +15,7 @@ from layer_stacks import arranged
 from skeleton import Skeleton, parameters, with_global_maps
 from tasks.task import Task
 from training.mesh import replicated
-from training.restore import restore_best
+from training.restore import restore_best, stored_steps
 from training.run_directory import has_checkpoint, read_config
 from training.state import transfer
 
@@ -81,6 +81,10 @@ class Given:
     params: dict[str, jax.Array]
     step: int
     directory: Path
+
+    @property
+    def told(self) -> str:
+        return f"checkpoint {self.step} of {self.directory}" if self.step else str(self.directory)
 
 
 class Published(Protocol):
@@ -166,7 +170,10 @@ def starting_source(config: Any, published: Published) -> Source | PublishedSour
     """
     if not config.init_from or has_checkpoint(Path(config.workdir)):
         return None
-    return _source(Path(config.init_from), config, published, starting=True)
+    directory = Path(config.init_from)
+    if not (published.holds(directory) or (directory / "config.json").exists()):
+        raise InputError(f"init_from={directory} is no work directory and no published model: it has no config.json")
+    return _source(directory, config, published, starting=True)
 
 
 def finished_source(config: Any, published: Published) -> Source | PublishedSource:
@@ -204,6 +211,8 @@ def _source(
         return PublishedSource(directory, published)
     if not has_checkpoint(directory):
         raise InputError(f"{directory} has no checkpoint; train it first")
+    if starting and (made := stored_steps(directory / "checkpoints")[0]) < (steps := there["train"]["steps"]):
+        log.warning("%s is unfinished: %d of its %d steps are made", directory, made, steps)
     return Source(directory, there["checkpoint"]["best"], config.checkpoint.verify)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -99,6 +100,20 @@ def test_a_resumed_run_needs_nothing_more_of_what_it_started_from(whole, tmp_pat
     shutil.rmtree(first)
     run(second, *settings)
     assert "init_from: " not in capsys.readouterr().out
+
+
+def test_what_a_run_starts_from_is_told_with_its_step_and_if_it_was_not_finished(whole, tmp_path, run, capsys):
+    settings = ("train.steps=1", "optimizer.warmup_steps=0", "evaluation.batches=1")
+    run(tmp_path / "second", *settings, f"init_from={whole}")
+    told = "".join(capsys.readouterr())
+    assert re.search(rf"init_from: \d+ parameters taken from checkpoint \d+ of {whole}\n", told)
+    assert "unfinished" not in told
+    shutil.copytree(whole, tmp_path / "first")
+    config = json.loads((whole / "config.json").read_text())
+    config["train"]["steps"] = 20
+    (tmp_path / "first" / "config.json").write_text(json.dumps(config))
+    run(tmp_path / "third", *settings, f"init_from={tmp_path / 'first'}")
+    assert f"{tmp_path / 'first'} is unfinished: 12 of its 20 steps are made" in "".join(capsys.readouterr())
 
 
 def test_another_seed_ends_elsewhere(whole, tmp_path, run, differing):

@@ -173,7 +173,7 @@ REFUSALS = [
     (["data.buckets=(8,)"], "data.buckets pads short texts to less; masked_lm packs full rows: leave it empty"),
     (["checkpoint.best=accuracyy"], "checkpoint.best='accuracyy'"),
     (["mesh.data=9999"], "asks for 9999 devices and there are"),
-    (["init_from=nowhere"], "nowhere is no work directory"),
+    (["init_from=nowhere"], "init_from=nowhere is no work directory and no published model: it has no config.json"),
     (["mode=evaluate"], "no work directory"),
     (["train.steps=lots"], "train.steps"),
     (["log.every=0"], "log.every=0 must be at least 1"),
