@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from errors import InputError
 
 Setting = dict[str, Any]
@@ -21,6 +23,13 @@ DIGITS = 3  # of a drawn number: enough to choose by, and short enough to name a
 def rounded(value: float) -> float:
     """To `DIGITS` significant digits."""
     return float(f"{value:.{DIGITS}g}")
+
+
+def plain(value: Any) -> Any:
+    """numpy's numbers and arrays, as `logspace` gives them, as Python's, which the command line of train.py reads."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    return type(value)(map(plain, value)) if type(value) in (tuple, list) else value
 
 
 @dataclass(frozen=True)
@@ -74,8 +83,9 @@ class Choice:
     values: tuple[Any, ...]
 
     def __post_init__(self):
-        if not self.values:
-            raise InputError("Choice has no values")
+        if isinstance(self.values, str) or not len(self.values):
+            raise InputError(f"Choice should have a list of values, got {self.values!r}")
+        object.__setattr__(self, "values", tuple(map(plain, self.values)))
 
     def draw(self, source: random.Random) -> Any:
         return source.choice(self.values)

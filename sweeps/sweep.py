@@ -14,7 +14,7 @@ from configs.described import described
 from errors import InputError
 from models import MODELS
 from models.build import net_sizes
-from sweeps.space import Choice, Range, Search, Setting
+from sweeps.space import Choice, Range, Search, Setting, plain
 
 Command = list[str]  # arguments of train.py
 LONGEST_NAME = 120  # bytes; a file system allows 255, and others add their own to it
@@ -57,6 +57,7 @@ class Sweep:
     def __post_init__(self):
         if self.goal not in ("min", "max"):
             raise InputError(f"goal={self.goal!r} of the sweep should be 'min' or 'max'")
+        object.__setattr__(self, "seeds", tuple(map(plain, self.seeds)))
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise InputError(f"seeds={self.seeds} of the sweep should be whole numbers, each once")
         if not self.splits or self.splits[0] == "test":
@@ -68,6 +69,7 @@ class Sweep:
             if not self.settings:
                 raise InputError("the sweep has no settings")
         self._refuse_ours()
+        self._make_plain()
 
     def _refuse_ours(self) -> None:
         """Every point has its own seed and directory, whatever a setting says: it would be told and not be so."""
@@ -77,6 +79,12 @@ class Sweep:
                 raise InputError(f"{keys!r} of the sweep should be a dict from keys of a config to their values")
             if taken := next(filter(OURS.get, keys), None):
                 raise InputError(f"{taken!r} is no key for a sweep to set; {OURS[taken]} of the sweep is for that")
+
+    def _make_plain(self) -> None:
+        object.__setattr__(self, "keys", {key: plain(value) for key, value in self.keys.items()})
+        if not isinstance(self.settings, Search):
+            settings = ({key: plain(value) for key, value in setting.items()} for setting in self.settings)
+            object.__setattr__(self, "settings", tuple(settings))
 
     @property
     def root(self) -> Path:
@@ -133,13 +141,14 @@ class Sweep:
 
 
 def _corners(search: Search) -> Iterator[Setting]:
-    """The ends of each range, or the first and the last of its values: what can be checked beforehand."""
-    for end in (0, -1):
-        yield {key: _end(values, end) for key, values in search.space.items()}
+    """The ends of each range and every value of a choice, none of them twice for the longest: what can be checked."""
+    ends = {key: _ends(values) for key, values in search.space.items()}
+    for turn in range(max(map(len, ends.values()))):
+        yield {key: values[turn % len(values)] for key, values in ends.items()}
 
 
-def _end(values: Range, end: int) -> Any:
-    return (values.values if isinstance(values, Choice) else (values.low, values.high))[end]
+def _ends(values: Range) -> tuple[Any, ...]:
+    return values.values if isinstance(values, Choice) else (values.low, values.high)
 
 
 def load(place: str) -> Sweep:

@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 
 from errors import InputError
@@ -57,7 +58,8 @@ def test_a_sample_larger_than_its_space_is_refused():
     [
         (lambda: Uniform(1, 1), "low must lie below high"),
         (lambda: LogUniform(0, 1), "low must be above 0"),
-        (lambda: Choice(()), "has no values"),
+        (lambda: Choice(()), r"Choice should have a list of values, got \(\)"),
+        (lambda: Choice("adamw"), "Choice should have a list of values, got 'adamw'"),
         (lambda: Search(space={}, trials=3), "needs a space"),
         (lambda: sweep(goal="least"), "should be 'min' or 'max'"),
         (lambda: sweep(seeds=(0, 0)), "each once"),
@@ -142,6 +144,18 @@ def test_a_command_that_is_asked_for_twice_is_run_once():
     assert len(made.commands) == 3
 
 
+def test_numbers_of_numpy_are_told_as_those_of_python():
+    axes = {"optimizer.learning_rate": np.logspace(-4, -3, 2), "model.windows": (tuple(np.array([4])), np.array([2]))}
+    space = {"optimizer.learning_rate": Choice(tuple(np.logspace(-4, -3, 2)))}
+    for settings in (grid(axes), sample(space, 2), Search(space=space, trials=2)):
+        made = sweep(settings=settings, keys={"train.steps": np.int64(9)}, seeds=np.arange(2))
+        made.check()
+        told = repr([point.commands for point in made.points()])
+        assert "np." not in told
+    assert sweep(settings=grid(axes)).points()[0].name == "learning_rate=0.0001,windows=4,seed=0"
+    sweep(settings=Search(space={"model.depth": Choice((2,))}, trials=1)).check()  # one setting, told once
+
+
 def test_settings_that_can_be_gone_through_once_are_kept():
     made = sweep(settings=({"model.depth": depth} for depth in (1, 2)))
     assert len(made.points()) == len(made.points()) == 2
@@ -156,6 +170,7 @@ def test_settings_that_can_be_gone_through_once_are_kept():
         ({"settings": [{"model.depth": 2}, {"model.depth": 2}]}, "depth=2,seed=0 twice"),
         ({"then": [{"evaluation.splt": "test"}]}, "no config key"),
         ({"settings": Search(space={"model.width": Integer(64, 67)}, trials=3)}, "width=67,seed=0: .*heads"),
+        ({"settings": Search(space={"model.width": Choice((64, 65, 68))}, trials=3)}, "width=65,seed=0: .*heads"),
     ],
 )  # fmt: skip
 def test_every_command_is_checked_before_any_of_them_runs(more, told):
