@@ -18,9 +18,9 @@ from data import tokenizer_files, tokenizer_training
 from errors import InputError
 
 # The names each role goes by, in the order tried: RoBERTa, BERT, GPT-2 (whose one special token begins and ends a
-# document).
+# document, and pads: what is padding, masks tell, never ids).
 ROLES = {
-    "pad": ("<pad>", "[PAD]"),
+    "pad": ("<pad>", "[PAD]", "<|endoftext|>"),
     "cls": ("<s>", "[CLS]", "<|startoftext|>", "<|endoftext|>"),
     "sep": ("</s>", "[SEP]", "<|endoftext|>"),
     "mask": ("<mask>", "[MASK]"),

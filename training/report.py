@@ -156,7 +156,8 @@ def export(run: Run, params: dict[str, jax.Array], save: Callable[..., None]) ->
     if jax.process_count() > 1:
         raise InputError("mode=export writes what one process holds: leave cluster.address empty")
     place, tokenizer = run.directory / "exported", run.task.tokenizer
-    save(run.skeleton.join(params), place, pad_token_id=tokenizer.pad_id, classes=run.task.classes)
+    pad = None if tokenizer.pad_id == tokenizer.sep_id else tokenizer.pad_id  # transformers tells padding by the id
+    save(run.skeleton.join(params), place, pad_token_id=pad, classes=run.task.classes)
     tokenizer.save(place)
     first = tokenizer.sep_id if run.config.model.causal else tokenizer.cls_id  # what a task puts before a text
     write_json(place / "tokenizer_config.json", tokenizer.described(first=first))

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from tokenizers.pre_tokenizers import ByteLevel
 
 from errors import InputError
 from tests.tasks.files import write_lines
@@ -60,6 +61,28 @@ def test_chunks_of_logits_change_nothing(corpus, tmp_path, run):
     run(tmp_path / "parts", *flags, "train.loss_chunk=24")
     one, other = (result(tmp_path / name)["loss"] for name in ("whole", "parts"))
     assert one == pytest.approx(other, rel=1e-5)  # 1e-7 seen
+
+
+def test_a_tokenizer_whose_one_special_token_pads_too_is_trained_with_and_given_back(corpus, tmp_path, run):
+    (tmp_path / "gpt2").mkdir()
+    names = [*sorted(ByteLevel.alphabet()), "<|endoftext|>"]
+    (tmp_path / "gpt2" / "vocab.json").write_text(json.dumps({name: at for at, name in enumerate(names)}))
+    (tmp_path / "gpt2" / "merges.txt").write_text("#version: 0.2\n")
+    flags = (*SHORT[1:], *CAUSAL, "train.steps=1", f"tokenizer.path={tmp_path / 'gpt2'}", "prediction.blanks=()")
+    flags += (
+        "model.name=transformer",
+        "model.norm=pre",
+        "model.activation=gelu_tanh",
+        "prediction.prompts=('ban','b')",
+    )
+    for mode in ("train", "export"):
+        run(tmp_path / "run", *flags, f"mode={mode}")
+    config, tokens = (
+        json.loads((tmp_path / "run" / "exported" / name).read_text())
+        for name in ("config.json", "tokenizer_config.json")
+    )
+    assert (config["model_type"], tokens["pad_token"]) == ("gpt2", "<|endoftext|>")
+    assert "pad_token_id" not in config  # a classifier of transformers would take the end of a text for padding
 
 
 def test_a_net_that_sees_ahead_is_refused(corpus, tmp_path, run):
