@@ -55,7 +55,8 @@ class WholeTexts(ExampleTask):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return ("input_ids", "attention_mask", "token_type_ids", "global_attention_mask", "labels", "example_weights")
+        types = ("token_type_ids",) if self.config.model.token_types else ()  # DistilBERT has none
+        return ("input_ids", "attention_mask", *types, "global_attention_mask", "labels", "example_weights")
 
     @property
     def disturbed(self):

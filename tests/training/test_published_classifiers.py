@@ -1,6 +1,7 @@
 """Classifiers that others have published, asked by train.py: the head is theirs, or the key that differs is named."""
 
 import json
+import math
 
 import pytest
 
@@ -51,3 +52,9 @@ def test_one_with_another_head_is_refused_with_the_key(published, tmp_path, run)
 def test_a_head_that_there_is_not_is_refused(tmp_path, run):
     with pytest.raises(InputError, match="classifier must be one of tanh, relu, transform, plain, got 'relo'"):
         run(tmp_path / "run", *SHORT, "model.classifier=relo", **RECIPE)
+
+
+def test_a_net_without_token_types_reads_pairs_by_their_separator_alone(tmp_path, run):
+    """DistilBERT's vocabulary is BERT's, whose pairs have two types."""
+    run(tmp_path / "run", *SHORT, "tokenizer.kind=wordpiece", "data.text_pair=text", **RECIPE)
+    assert math.isfinite(json.loads((tmp_path / "run" / "result_validation.json").read_text())["loss"])
