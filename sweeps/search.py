@@ -18,7 +18,7 @@ from errors import InputError
 from sweeps.devices import Share
 from sweeps.running import POLL_SECONDS, Runner
 from sweeps.space import Choice, Integer, LogUniform, Range, Search, Setting, rounded
-from sweeps.state import DONE, FAILED, MISSING, PRUNED, RUNNING, STOPPED, curve, held, is_held, scores
+from sweeps.state import DONE, FAILED, MISSING, PRUNED, RUNNING, STOPPED, curve, held, is_held, score
 from sweeps.sweep import Point, Sweep
 
 try:
@@ -204,13 +204,16 @@ def _run(sweep: Sweep, study: Any, trial: Any, runner: Runner, share: Share) -> 
             while runner.state.is_held(point) and not runner.stop.wait(POLL_SECONDS):
                 pass
             end = runner.run(point, share, watch) if not runner.stop.is_set() else STOPPED
-        value = scores(point, sweep.splits[0]).get(sweep.metric)
         if end == STOPPED:
             return end  # and goes on when the search does
-        if end != DONE or value is None:
+        if end != DONE:
             study.tell(trial, state=TrialState.PRUNED if end == PRUNED else TrialState.FAIL)
             return end if end == PRUNED else FAILED
-        values.append(value)
+        try:
+            values.append(score(point, sweep.splits[0], sweep.metric))
+        except InputError:  # no other trial would have one
+            study.tell(trial, state=TrialState.FAIL)
+            raise
     study.tell(trial, fmean(values))
     return DONE
 

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from errors import InputError
 from sweeps.sweep import Command, Point
 from whole_files import read_json, write_json
 
@@ -130,6 +131,15 @@ def scores(point: Point, split: str) -> dict[str, Any]:
     """What train.py wrote of `split` at the end; empty if it did not."""
     path = point.workdir / f"result_{split}.json"
     return read_json(path) if path.exists() else {}
+
+
+def score(point: Point, split: str, metric: str) -> float:
+    """Of a finished point. Raises InputError if it has none of that name; those that it has are listed."""
+    found = scores(point, split)
+    if not isinstance(found.get(metric), int | float):
+        there = ", ".join(sorted(name for name, value in found.items() if isinstance(value, float)))
+        raise InputError(f"{point.workdir}: has no score {metric!r} of {split}; it has {there or 'none'}")
+    return found[metric]
 
 
 def curve(point: Point, split: str, metric: str) -> list[tuple[int, float]]:

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import tabulated
-from errors import InputError
 from sweeps.search import settings_tried
 from sweeps.space import Search, Setting
-from sweeps.state import DONE, State, scores
+from sweeps.state import DONE, State, score, scores
 from sweeps.sweep import Point, Sweep
 from whole_files import write_text
 
@@ -57,7 +56,7 @@ def rows_of(sweep: Sweep) -> list[Row]:
         points = tuple(sweep.point(setting, seed) for seed in sweep.seeds)
         states = {point.seed: state.of(point) for point in points}
         done = [point for point in points if states[point.seed] == DONE]
-        values = {split: {point.seed: _value(sweep, point, split) for point in done} for split in sweep.splits}
+        values = {split: {each.seed: score(each, split, sweep.metric) for each in done} for split in sweep.splits}
         rows.append(Row(setting, values, Counter(states.values()), points))
     sign = 1 if sweep.goal == "min" else -1
     return sorted(rows, key=lambda row: (not row.values, *_last_if_not_finite(sign * row.mean if row.values else 0)))
@@ -111,14 +110,6 @@ def write(sweep: Sweep, rows: Sequence[Row]) -> list[Path]:
             out.writerow([*(row.setting.get(key, "") for key in keys), seed, *told])
     write_text(sheet, lines.getvalue())
     return [page, sheet]
-
-
-def _value(sweep: Sweep, point: Point, split: str) -> float:
-    found = scores(point, split)
-    if not isinstance(found.get(sweep.metric), int | float):
-        there = ", ".join(sorted(name for name, value in found.items() if isinstance(value, float)))
-        raise InputError(f"{point.workdir}: has no score {sweep.metric!r} of {split}; it has {there or 'none'}")
-    return found[sweep.metric]
 
 
 def _told(row: Row) -> list[str]:

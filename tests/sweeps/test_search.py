@@ -108,6 +108,13 @@ def test_what_fails_is_not_tried_without_end(tmp_path):
     assert len(settings_tried(made)) == 3
 
 
+def test_a_search_for_a_score_that_runs_do_not_have_ends_with_the_first_of_them(tmp_path):
+    made = replace(sweep(tmp_path, trials=3, prune=False), metric="f1")
+    with pytest.raises(InputError, match="has no score 'f1' of validation; it has loss"):
+        search(made, runner(made), [Share()])
+    assert len(settings_tried(made)) == 1
+
+
 def test_choices_of_any_kind_are_searched(tmp_path):
     space = {"optimizer.learning_rate": Choice((0.1, 0.3)), "model.windows": Choice(((8, 8), (16, 16)))}
     made = sweep(tmp_path, space=space, trials=4, prune=False)
