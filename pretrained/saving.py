@@ -118,6 +118,8 @@ def _plan(model: nnx.Module, family: Family, pad_token_id: int | None) -> Plan:
         params[table] = jnp.pad(params[table], ((unused, 0), (0, 0)))
         places = {"padding_place": unused - 1, "max_positions": cfg.max_positions + unused}
         cfg, fills = dataclasses.replace(cfg, **places), fills + 1
+    if "padding_place" in family.fills and cfg.positions != "learned":
+        raise InputError(f"it is no {family.name} (positions={cfg.positions!r}, theirs is 'learned')")
     if "padding_place" in family.fills and pad_token_id not in (None, cfg.padding_place):
         raise InputError(
             f"padding is token {pad_token_id} and stands at place {cfg.padding_place}: in {family.name} both are one "

@@ -19,6 +19,9 @@ def test_only_models_of_a_published_family_are_saved(tmp_path):
         pretrained.save(masked_lm(norm="pre"), tmp_path / "b")
     with pytest.raises(InputError, match="positions='rotary', theirs is 'learned'"):
         pretrained.save(masked_lm(positions="rotary", padding_place=-1), tmp_path / "b", pad_token_id=1)
+    turned = Longformer(LongformerConfig(**SIZES, windows=(4,), positions="rotary"), rngs=nnx.Rngs(0))
+    with pytest.raises(InputError, match=r"it is no longformer \(positions='rotary', theirs is 'learned'\)$"):
+        pretrained.save(MaskedLM(turned, rngs=nnx.Rngs(0)), tmp_path / "b", pad_token_id=1)
     with pytest.raises(InputError, match=r"lora_rank=2"):
         pretrained.save(masked_lm(lora_rank=2), tmp_path / "c")
     assert not any(tmp_path.iterdir())
