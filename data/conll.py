@@ -54,12 +54,14 @@ def conll_text(sentences: Iterable[Mapping[str, Any]], *, columns: Sequence[str]
     """
     blocks = []
     for sentence in sentences:
-        words, predicates = sentence["words"], sentence["predicates"]
-        told = {each["index"]: {"frame": "-"} | each | {"lemma": _lemma(each, words)} for each in predicates}
+        words = sentence["words"]
+        pairs = zip(sentence["predicates"], sentence["spans"], strict=True)
+        pairs = sorted(pairs, key=lambda pair: pair[0]["index"])  # columns of roles stand in the order of the words
+        told = {each["index"]: {"frame": "-"} | each | {"lemma": _lemma(each, words)} for each, _ in pairs}
         cells = {name: [str(told[i][name]) if i in told else "-" for i in range(len(words))] for name in _PREDICATE}
         cells["word"] = words
         rows = [["_".join(str(cells[name][i]).split()) for name in columns] for i in range(len(words))]
-        for spans in sentence["spans"]:
+        for _, spans in pairs:
             for row, cell in zip(rows, brackets(spans, len(words)), strict=True):
                 row.append(cell)
         blocks.append("".join(" ".join(row) + "\n" for row in rows) + "\n")

@@ -77,6 +77,10 @@ def _check_roles(predicates: Any, spans: Any, *, words: int, origin: str) -> Non
     for each in predicates or ():
         if not isinstance(each, dict) or not isinstance(at := each.get("index"), int) or not 0 <= at < words:
             raise InputError(f"{origin}: a predicate should be like {{'index': 0}}, a word of {words}; it is {each!r}")
+    at = [each["index"] for each in predicates or ()]
+    if len(set(at)) < len(at):
+        word = next(index for index in at if at.count(index) > 1)
+        raise InputError(f"{origin}: its word {word} (0 = first) is a predicate twice; name every predicate once")
     if spans is None:
         return
     if predicates is None or len(spans) != len(predicates):

@@ -129,6 +129,14 @@ def test_lemmas_that_are_unknown_and_cells_with_spaces_can_be_written():
     assert conll_text([sentence], columns=("lemma",)) == "- (A0*)\nsleeps (V*)\n\n"
 
 
+def test_columns_of_roles_stand_in_the_order_of_the_words_whatever_that_of_the_predicates(tmp_path):
+    first, second = [(0, 1, "A0"), (1, 2, "V")], [(0, 1, "A1"), (2, 3, "V")]
+    sentence = {"words": ["a", "b", "c"], "predicates": [{"index": 2}, {"index": 1}], "spans": [second, first]}
+    (again,) = read(tmp_path, conll_text([sentence]))
+    assert [each["index"] for each in again.values["predicates"]] == [1, 2]
+    assert again.values["spans"] == [first, second]
+
+
 @pytest.mark.parametrize("word", ["-", "*", "(A0*"])
 def test_a_predicate_that_looks_like_none_or_like_roles_is_read_again(word, tmp_path):
     sentence = {"words": [word, "b"], "predicates": [{"index": 0}], "spans": [[(0, 1, "V"), (1, 2, "A1")]]}

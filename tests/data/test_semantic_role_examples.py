@@ -51,6 +51,7 @@ def test_words_know_their_characters_and_texts_become_sentences():
         ({"words": "ab"}, "'words' must be a list"),
         ({"words": ["a", " "]}, "'words' must be a list"),
         ({"words": ["a"], "predicates": [{"index": 1}]}, "a predicate should be like .* a word of 1; it is"),
+        ({"words": ["a"], "predicates": [{"index": 0}] * 2}, r"its word 0 \(0 = first\) is a predicate twice"),
         ({"words": ["a"], "spans": [[]]}, "has spans of 1 predicates, but 0 predicates"),
         ({"words": ["a"], "predicates": None}, "'predicates' must be a list; leave it out"),
         ({"words": ["a"], "predicates": [{"index": 0}], "spans": [[0, 1]]}, "'spans' must hold for each predicate"),
