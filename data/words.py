@@ -8,6 +8,7 @@ ABBREVIATIONS = frozenset(
 _QUOTES = "\"'\u2018\u2019\u201c\u201d"
 _ENDS = re.compile(rf"[.!?\u2026]+[{_QUOTES})\]]*(?=\s+[{_QUOTES}(\[]*[A-Z0-9])|\n\s*\n")
 _ROUGH_ENDS = re.compile(r"(?<=[.!?])\s+|\n+")
+_LONGEST = max(map(len, ABBREVIATIONS))
 _LAST_WORD = re.compile(rf"[^\s({_QUOTES}]+$")
 
 
@@ -20,7 +21,8 @@ def sentence_places(text: str) -> list[tuple[int, int]]:
     """
     begins, ends = [0], []
     for match in _ENDS.finditer(text):
-        word = _LAST_WORD.search(text, begins[-1], match.start())
+        near = max(begins[-1], match.start() - _LONGEST - 1)  # one more than any abbreviation: no end of a word is one
+        word = _LAST_WORD.search(text, near, match.start())
         before = word.group() if word else ""
         short = match.group() == "." and (before.lower() in ABBREVIATIONS or (len(before) == 1 and before.isupper()))
         if not short:
