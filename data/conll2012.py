@@ -102,7 +102,7 @@ def _refuse_open(opened: Mapping[str, Sequence[tuple[int, int]]], file: str) -> 
 def conll2012_text(documents: Iterable[Mapping[str, Any]]) -> str:
     """The file that `read_conll2012` reads as these records, in five columns: what the official scorer reads.
 
-    White space inside a word becomes "_", which would begin another cell.
+    White space inside a word or a document's name becomes "_", which would begin another cell.
     """
     return "".join(_written(document) for document in documents)
 
@@ -111,11 +111,12 @@ def _written(document: Mapping[str, Any]) -> str:
     name, _, part = document["doc_key"].rpartition("_")
     if not name or not part.isdigit():
         name, part = document["doc_key"], "0"
+    cell = "_".join(name.split()) or "_"
     cells = _cells(document["clusters"], sum(map(len, document["sentences"])))
     lines, at = [f"#begin document ({name}); part {int(part):03d}"], 0
     for sentence in document["sentences"]:
         for number, word in enumerate(sentence):
-            lines.append(f"{name} {int(part)} {number} {'_'.join(word.split())} {cells[at]}")
+            lines.append(f"{cell} {int(part)} {number} {'_'.join(word.split())} {cells[at]}")
             at += 1
         lines.append("")
     return "\n".join([*lines, "#end document", ""])

@@ -65,6 +65,12 @@ def test_what_is_written_is_read_back():
     assert text.splitlines()[1].endswith(" (0|(1|(2|(0)")
 
 
+def test_white_space_in_the_name_of_a_document_moves_no_word():
+    document = {"doc_key": "my texts/a.jsonl:1", "sentences": [["a", "b"]], "clusters": [[[0, 0], [1, 1]]]}
+    ((read, _),) = read_conll2012("again", conll2012_text([document]))
+    assert read == document | {"doc_key": "my texts/a.jsonl:1_0"}
+
+
 def doc(*rows: str) -> str:
     return "\n".join(["#begin document (d); part 000", *rows, "", "#end document", ""])
 
