@@ -36,10 +36,17 @@ def documents_of(records: Iterable[Record], *, text: str, labelled: bool) -> lis
     Where no "doc_key" is told it is the record's origin. The speaker of a sentence is that of its first word.
 
     Raises:
-      InputError: with file and line, for sentences or speakers that are no lists of texts, or clusters that are no
-        lists of mentions in the document.
+      InputError: with file and line, for sentences or speakers that are no lists of texts, clusters that are no lists
+        of mentions in the document, or a "doc_key" that another document has: a scorer would take both for one.
     """
-    return [_document(record, text, labelled) for record in records]
+    found: dict[str, Document] = {}
+    for document in (_document(record, text, labelled) for record in records):
+        first = found.setdefault(document.key, document)
+        if first is not document:
+            raise InputError(
+                f"{document.origin}: the doc_key {document.key!r} is also that of {first.origin}; give each its own"
+            )
+    return list(found.values())
 
 
 def _document(record: Record, field: str, labelled: bool) -> Document:

@@ -133,3 +133,9 @@ def test_a_document_that_is_none_is_named(values, message):
 def test_a_word_longer_than_a_row_is_refused(tokenizer):
     with pytest.raises(InputError, match=r"f.jsonl:1: the word 'hostguesthost.*' has \d+ tokens, more than the 4"):
         rows(tokenizer, documents(sentences=[["ann", "hostguesthostguest"]], clusters=[]), length=6)
+
+
+def test_two_documents_of_one_name_are_refused():
+    records = [Record({"doc_key": "d_0", "sentences": SENTENCES}, f"f.jsonl:{line}") for line in (1, 4)]
+    with pytest.raises(InputError, match=r"f.jsonl:4: the doc_key 'd_0' is also that of f.jsonl:1; give each its own"):
+        documents_of(records, text="sentences", labelled=False)
