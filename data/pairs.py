@@ -50,7 +50,7 @@ class PairExamples:
 
     "question" counts the tokens in front that ask something of the text. `lengths` is what batches are padded by: the
     longer of both sides, the target's as a share of its own longest. `cut` says how many sources, and how many targets,
-    lost their end; `left_out` how many pairs an empty side.
+    lost their end; `left_out` how many pairs an empty side; `numbers` are the records' that were kept.
     """
 
     sources: tuple[Int[np.ndarray, " _"], ...]
@@ -58,6 +58,7 @@ class PairExamples:
     questions: tuple[int, ...]
     lengths: Int[np.ndarray, " N"]
     origins: tuple[str, ...]
+    numbers: tuple[int, ...]
     cut: tuple[int, int]
     left_out: int
 
@@ -123,6 +124,7 @@ def pair_examples(
         questions=tuple(len(front) if question else 0 for front in fronts),
         lengths=_lengths(sources, targets, form),
         origins=origins,
+        numbers=tuple(kept),
         cut=(cut, cut_targets),
         left_out=len(records) - len(kept),
     )

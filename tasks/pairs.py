@@ -48,7 +48,7 @@ class Pairs(Writing):
             text=data.text,
             question=data.text_pair,
             target=target,
-            keep_empty=split != "train",
+            keep_empty=split != "train" or not labelled,
         )
         self._check_questions(examples)
         print(f"{split}: {examples}", flush=True)
@@ -141,8 +141,9 @@ class Pairs(Writing):
 
     @cache  # noqa: B019
     def texts(self, split: str, field: str) -> list[str]:
-        """Those of a field, as they stand in the files."""
-        return [record.text(field) for record in read_split(self.config.data, split, fields=(field,))]
+        """Those of a field, as they stand in the files, of each example."""
+        records = read_split(self.config.data, split, fields=(field,))
+        return [records[number].text(field) for number in self.examples(split).numbers]
 
     @abstractmethod
     def graded_texts(self, texts: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
