@@ -122,7 +122,7 @@ class Pairs(Writing):
 
     def written(self, predictions: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
         """A line for each text, line breaks in it made spaces: what scorers of plain files read."""
-        return {".txt": "".join(" ".join(line["text"].split("\n")) + "\n" for line in predictions)}
+        return {".txt": "".join(" ".join(line["text"].splitlines()) + "\n" for line in predictions)}
 
     @cached_property
     def settings(self) -> Settings:

@@ -48,3 +48,8 @@ def test_each_text_is_graded_by_its_own_reference_also_where_some_are_left_out(p
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_every_line_of_a_file_is_answered_an_empty_one_too(place, split):
     assert [line["text"] for line in task_of(place).predictions(read, split)] == list(TEXTS)
+
+
+@pytest.mark.parametrize("broken", ["a\nb", "a\rb", "a\r\nb", "a\u2028b", "a\x85b"])
+def test_a_text_is_one_line_whatever_a_reader_takes_for_its_end(place, broken):
+    assert task_of(place).written([{"text": broken}, {"text": ""}, {"text": "c"}]) == {".txt": "a b\n\nc\n"}
