@@ -102,16 +102,37 @@ def prediction(run: Run, params: dict[str, jax.Array], *, split: str) -> None:
     """Writes one JSON object a line for each example of a split, and beside it what an official scorer reads.
 
     Each file appears whole or not at all.
+
+    Raises:
+      InputError: `prediction.output` is a directory, or files there would take the place of data.
     """
-    path = Path(run.config.prediction.output or run.directory / "predictions.jsonl")
+    path, beside = _prediction_files(run)
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = list(run.task.predictions(_answerer(run, params), split))
     texts = {path: "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)}
-    texts |= {path.with_suffix(suffix): text for suffix, text in run.task.written(lines).items()}
+    texts |= {beside[suffix]: text for suffix, text in run.task.written(lines).items()}
     for place, text in texts.items() if leads() else ():
         write_text(place, text)
     told = " and ".join(str(place) for place in texts)
     print(f"{len(lines)} predictions of checkpoint {run.given.step} of {run.given.directory} written to {told}")
+
+
+def _prediction_files(run: Run) -> tuple[Path, dict[str, Path]]:
+    """That of the JSON lines, and by suffix those beside it, which have its name without .jsonl."""
+    path = Path(run.config.prediction.output or run.directory / "predictions.jsonl")
+    name = path.name.removesuffix(".jsonl")
+    beside = {suffix: path.with_name(f"{name}{suffix}") for suffix in run.task.written([])}
+    if path.is_dir():
+        raise InputError(
+            f"prediction.output={path} is a directory; name a file in it, such as {path / 'answers.jsonl'}"
+        )
+    for split in ("train", "validation", "test") if run.config.data.source == "files" else ():
+        given = run.config.data[split]
+        if given and Path(given).resolve() in [each.resolve() for each in (path, *beside.values())]:
+            raise InputError(
+                f"prediction.output={path} would replace {given}, which is data.{split}; name another file"
+            )
+    return path, beside
 
 
 def process_start() -> float:

@@ -148,6 +148,18 @@ def test_a_translator_is_graded_writes_files_and_replies(corpus, pairs, tmp_path
     run(tmp_path / "run", *flags, "mode=predict", recipe="tiny_writer.py")
     lines = read_lines(tmp_path / "run" / "predictions.jsonl")
     assert [line["text"] for line in lines] == (tmp_path / "run" / "predictions.txt").read_text().split("\n")[:-1]
+    run(tmp_path / "run", *flags, "mode=predict", f"prediction.output={tmp_path}/said.txt", recipe="tiny_writer.py")
+    assert read_lines(tmp_path / "said.txt") == lines
+    assert (tmp_path / "said.txt.txt").read_text() == (tmp_path / "run" / "predictions.txt").read_text()
+    (tmp_path / "given.txt").write_text("ban dor\n")
+    for output, message in (
+        (tmp_path, "is a directory; name a file in it"),
+        ("given.jsonl", "would replace .*given.txt"),
+    ):
+        given = (f"data.test={tmp_path}/given.txt", f"prediction.output={tmp_path / output}")
+        with pytest.raises(InputError, match=message):
+            run(tmp_path / "run", *flags, "mode=predict", *given, recipe="tiny_writer.py")
+    assert (tmp_path / "given.txt").read_text() == "ban dor\n"
     first = json.loads((pairs / "validation.jsonl").read_text().split("\n")[0])["text"]
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{first}\n\n"))
     run(tmp_path / "run", *flags, "mode=talk", recipe="tiny_writer.py")
