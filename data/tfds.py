@@ -37,9 +37,19 @@ class TfdsSource(Sequence[Record]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         index = range(len(self))[index]  # counts from the end, and raises IndexError, as a list does
-        example = self.source[index]
+        example = self._example(index)
         values = {field: self._plain(example[field], field, index) for field in self.fields}
         return Record(values, f"{self.name}:{index}")
+
+    def _example(self, index: int) -> Any:
+        damaged = f"{self.name}:{index}: the files of this data set are damaged or not all there"
+        try:
+            example = self.source[index]
+        except RuntimeError as error:  # array_record's, for a file that is missing or whose digest is another
+            raise InputError(f"{damaged} ({_first_line(error)}); remove them and prepare it again") from error
+        if all(value is None for value in example.values()):  # what it reads past the end of a file cut short
+            raise InputError(f"{damaged} (there is nothing); remove them and prepare it again")
+        return example
 
     def _plain(self, value: Any, field: str, index: int) -> Any:
         if isinstance(value, dict):
@@ -78,7 +88,7 @@ def read_tfds(
 
     Raises:
       InputError: for an unknown name (with near matches), configuration, split or field, for data that is not prepared
-        or not in a format that can be read at random, or a preparation that fails.
+        or not in a format that can be read at random, a preparation that fails, or a split without an example.
     """
     builder = _builder(name, data_dir)
     if not builder.is_prepared():
@@ -95,8 +105,11 @@ def read_tfds(
     _refuse_unreadable(name, builder)
     try:
         source = builder.as_data_source(split=split)
+        count = len(source)
     except (ValueError, AssertionError) as error:
-        raise InputError(f"{name} has no split {split!r}: {_first_line(error)}") from error
+        raise InputError(f"{name} has no split {split!r}, or no example in it: {_first_line(error)}") from error
+    if not count:
+        raise InputError(f"{name}: the split {split!r} holds no example; ask for more of it")
     there = (field for field in optional if field in builder.info.features)
     return TfdsSource(source, (*fields, *there), f"{name}/{split}")
 

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,8 @@ def test_squads_answers_are_read_as_from_its_json(prepared, tmp_path):
         ("glue/sst3", {}, r"'glue/sst3' cannot be opened"),
         ("tiny_reviews", {"split": "valid"}, r"no split 'valid'; it has train, test"),
         ("tiny_reviews", {"split": "train[:x%]"}, r"no split 'train\[:x%\]'"),
+        ("tiny_reviews", {"split": "train[:0]"}, r"no split 'train\[:0\]', or no example in it"),
+        ("tiny_reviews", {"split": "train[5:3]"}, r"no split 'train\[5:3\]', or no example in it"),
         ("tiny_reviews", {"fields": ("review",)}, r"no field 'review'; it has text, label, stars"),
         ("needs_tensorflow", {"prepare": True}, r"needs the package tensorflow to be prepared, though not to be read"),
     ],
@@ -101,6 +104,25 @@ def test_what_cannot_be_read_is_refused_in_one_sentence(name, options, match, pr
     with pytest.raises(InputError, match=match) as refusal:
         read_tfds(name, **({"split": "train", "data_dir": prepared} | options))
     assert "\n" not in str(refusal.value)
+
+
+DAMAGED = {
+    "hash mismatch": lambda file: file.write_bytes(file.read_bytes().replace(b"review", b"Review")),
+    "there is nothing": lambda file: file.write_bytes(file.read_bytes()[: file.stat().st_size // 2]),
+    "No such file": Path.unlink,
+}
+
+
+@pytest.mark.parametrize("message", DAMAGED)
+def test_an_example_of_a_damaged_file_is_named(message, prepared, tmp_path):
+    import tensorflow_datasets as tfds
+
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    (file,) = tmp_path.rglob("*-train.array_record*")
+    DAMAGED[message](file)
+    source = tfds.builder("tiny_reviews", data_dir=tmp_path).as_data_source(split="train")
+    with pytest.raises(InputError, match=rf"tiny_reviews/train:4: .* damaged or not all there \(.*{message}"):
+        TfdsSource(source, ("text",), "tiny_reviews/train")[4]
 
 
 def test_other_file_formats_are_read_if_they_allow_random_access_and_refused_otherwise(prepared, tmp_path):
