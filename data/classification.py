@@ -57,8 +57,9 @@ def classification_examples(
 
     RoBERTa: cls first sep sep second sep. BERT: cls first sep second sep, with token_type_ids. Texts too long for
     `length` tokens lose their end, the longer of a pair first. A label is the name of a class or, if none of the names
-    is itself a whole number, one that counts them from 0; without `classes` it is any number, float32. `label=None`
-    reads none, for prediction.
+    is itself a whole number, one that counts them from 0; of a source that has names for its numbers, and one of
+    `classes` among them, it counts those. Without `classes` it is any number, float32. `label=None` reads none, for
+    prediction.
 
     Raises:
       InputError: naming file and line, for a missing field, a text that is no string, a label outside `classes`, or one
@@ -135,6 +136,10 @@ def _number(record: Record, field: str) -> float:
 def _label(record: Record, field: str, classes: Sequence[str]) -> int:
     value = record.get(field)
     name = _name(value)
+    own = record.classes.get(field, ())
+    named = set(own) & set(classes) and not any(map(_is_whole, own))
+    if named and isinstance(value, int) and 0 <= value < len(own):
+        name = own[value]  # as the source calls it, which may count its classes in another order
     if name in classes:
         return list(classes).index(name)
     # Where classes are called 1, 2 and 3 a label 0 is none of them, and not the first.

@@ -4,6 +4,7 @@ Every record is kept or the file is refused.
 """
 
 import csv
+import dataclasses
 import glob
 import gzip
 import io
@@ -11,7 +12,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,13 @@ _BLANK_LINES = re.compile(r"\n[ \t]*\n\s*")
 @dataclass(frozen=True)
 class Record:
     """One example as read; `origin` is "file:line" (line 1 is the first) or, of a question in SQuAD's JSON, "file:
-    question id": for messages and for predictions.
+    question id": for messages and for predictions. `classes` are the names that a field's numbers count from 0, where
+    its source tells them.
     """
 
     values: dict[str, Any]
     origin: str
+    classes: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def get(self, field: str) -> Any:
         """Raises InputError, naming file, line and what there is, where the record has no such field."""

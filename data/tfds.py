@@ -3,10 +3,11 @@
 TFDS is imported inside the functions, as it is needed by these alone and takes a second or two.
 """
 
+import dataclasses
 import difflib
 import importlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class TfdsSource(Sequence[Record]):
     source: Any
     fields: tuple[str, ...]
     name: str  # "imdb_reviews/train"
+    classes: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)  # as a record's
 
     def __len__(self) -> int:
         return len(self.source)
@@ -39,7 +41,7 @@ class TfdsSource(Sequence[Record]):
         index = range(len(self))[index]  # counts from the end, and raises IndexError, as a list does
         example = self._example(index)
         values = {field: self._plain(example[field], field, index) for field in self.fields}
-        return Record(values, f"{self.name}:{index}")
+        return Record(values, f"{self.name}:{index}", self.classes)
 
     def _example(self, index: int) -> Any:
         damaged = f"{self.name}:{index}: the files of this data set are damaged or not all there"
@@ -110,8 +112,16 @@ def read_tfds(
         raise InputError(f"{name} has no split {split!r}, or no example in it: {_first_line(error)}") from error
     if not count:
         raise InputError(f"{name}: the split {split!r} holds no example; ask for more of it")
-    there = (field for field in optional if field in builder.info.features)
-    return TfdsSource(source, (*fields, *there), f"{name}/{split}")
+    features = builder.info.features
+    read = (*fields, *(each for each in optional if each in features))
+    return TfdsSource(source, read, f"{name}/{split}", _class_names(features, read))
+
+
+def _class_names(features: Any, fields: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    import tensorflow_datasets as tfds
+
+    found = {field: features[field] for field in fields if isinstance(features[field], tfds.features.ClassLabel)}
+    return {field: tuple(each.names) for field, each in found.items() if each.num_classes}
 
 
 def _builder(name: str, data_dir: str | Path | None, **options: str) -> Any:

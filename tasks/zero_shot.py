@@ -7,6 +7,7 @@ python train.py --config=configs/glue.py:mnli --config.task=zero_shot --config.m
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,7 @@ class ZeroShot(Classification):
 
     def _hypothesis(self, records: Sequence[Record], name: str, *, labelled: bool) -> ClassificationExamples:
         data, told = self.config.data, self.config.data.hypothesis.replace(SLOT, name)
-        pairs = [Record(record.values | {"hypothesis of the class": told}, record.origin) for record in records]
+        pairs = [replace(record, values=record.values | {"hypothesis of the class": told}) for record in records]
         return classification_examples(
             pairs,
             self.tokenizer,

@@ -71,6 +71,27 @@ def test_missing_fields_and_texts_that_are_none_are_refused(tokenizer):
         classification_examples(records(("a", "x")), tokenizer, length=2, classes=("x",))
 
 
+@pytest.mark.parametrize(
+    ("own", "classes", "label"),
+    [
+        (("neg", "pos"), ("pos", "neg"), 0),
+        (("neg", "pos"), ("other", "neg", "pos"), 2),
+        (("neg", "pos"), ("bad", "good"), 1),
+        (("1", "2"), ("0", "1"), 1),
+        ((), ("pos", "neg"), 1),
+    ],
+)
+def test_a_number_means_what_its_source_calls_it_and_else_counts_the_classes(own, classes, label, tokenizer):
+    record = Record({"text": "a", "label": 1}, "reviews/train:0", {"label": own} if own else {})
+    assert classification_examples([record], tokenizer, length=8, classes=classes).labels.tolist() == [label]
+
+
+def test_a_number_whose_name_is_none_of_the_classes_is_refused(tokenizer):
+    record = Record({"text": "a", "label": 1}, "rte/train:0", {"label": ("entailment", "not_entailment")})
+    with pytest.raises(InputError, match=r"rte/train:0: the label 'not_entailment' is not one of the 3 classes"):
+        classification_examples([record], tokenizer, length=8, classes=("entailment", "neutral", "contradiction"))
+
+
 def test_prediction_needs_no_label(tokenizer):
     found = classification_examples([Record({"text": "a"}, "a:1")], tokenizer, length=8, classes=("x",), label=None)
     assert found.labels is None

@@ -39,6 +39,7 @@ def test_records_are_read_at_random_with_text_as_str(prepared):
     assert source[3].origin == "tiny_reviews/train:3"
     assert set(source[3].values) == {"text", "label"}
     assert type(source[3].values["label"]) is int
+    assert source[3].classes == {"label": ("neg", "pos")}
     assert source[-1] == source[19]
     assert source[2:4] == [source[2], source[3]]
     with pytest.raises(IndexError):
