@@ -109,7 +109,8 @@ def classes_of(records: Sequence[Record], label: str, *, also: Sequence[str] = (
             told = "empty" if value == "" else f"{value!r}, which is no name"
             raise InputError(f"{record.origin}: the {label} is {told}; name the classes in data.classes")
         names.add(name)
-    return tuple(sorted(names, key=int) if all(map(_is_whole, names)) else sorted(names))
+    names = sorted(names)  # first: "1" and "01" are one number, and a set's order is another in each process
+    return tuple(sorted(names, key=int) if all(map(_is_whole, names)) else names)
 
 
 def _name(value: Any) -> str:

@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -5,6 +10,8 @@ from data.classification import PadTo, classes_of, classification_examples
 from data.records import Record
 from data.tokenizer import Tokenizer
 from errors import InputError
+
+ROOT = str(Path(__file__).parents[2])
 
 
 def records(*pairs):
@@ -60,6 +67,20 @@ def test_a_number_longer_than_python_reads_is_a_name_like_any_other(tokenizer):
     assert classes_of(records(("a", "7"), ("b", huge)), "label") == ("7", huge)
     with pytest.raises(InputError, match=r"reviews.csv:2: the label '9{80}' is not one of the 2 classes \(no, yes\)"):
         classification_examples(records(("a", huge)), tokenizer, length=8, classes=("no", "yes"))
+
+
+def test_classes_that_are_one_number_have_the_same_order_in_every_process():
+    program = """
+from data.classification import classes_of
+from data.records import Record
+print(*classes_of([Record({"label": name}, "a:1") for name in ("2", "01", "1", "001", "0001", "-0", "0")], "label"))
+"""
+    for seed in range(4):
+        environment = os.environ | {"PYTHONPATH": ROOT, "PYTHONHASHSEED": str(seed)}
+        ran = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+        )
+        assert ran.stdout.split() == ["-0", "0", "0001", "001", "01", "1", "2"]
 
 
 def test_missing_fields_and_texts_that_are_none_are_refused(tokenizer):
