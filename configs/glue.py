@@ -8,7 +8,8 @@ validation counts, and a rate of 1e-5 to 3e-5, to be tried with --config.optimiz
 the argument sets these, and with them the steps. The authors begin rte, mrpc and stsb with the weights of mnli (section
 5.1): --config.init_from=runs/glue_mnli; the last map, which tells other classes there, begins fresh.
 
-The test labels are not public: --config.mode=predict writes what its server scores. For mnli the matched set
+The test labels are not public: --config.mode=predict writes each answer with the "idx" by which its server knows the
+example; they come in TFDS's order, which is another. For mnli the matched set
 is validation and the mismatched one is test, both with labels; the server's are --config.data.test=test_matched and
 test_mismatched. For wnli RoBERTa's authors wrote the texts anew; read as they are, the majority class is hard to beat.
 

@@ -99,13 +99,13 @@ class Classification(WholeTexts):
         return {"probabilities": jax.nn.softmax(self.logits(model, batch, None))}
 
     def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
-        classes, origins = self.classes, self.examples(split, labelled=False).origins
+        self.examples(split, labelled=False)  # what is wrong there is told before validation is answered
+        classes, named = self.classes, self._named(split)
         threshold = self._threshold(answer) if self._thresholded else 0.0
         for number, found in self.answered_rows(answer, split, labelled=False):
             (told,) = _answered(found["probabilities"], self._outside, threshold)
             chances = zip(classes, found["probabilities"][0], strict=True)
-            yield {
-                "origin": origins[number],
+            yield named[number] | {
                 "label": classes[int(told)],
                 "probabilities": {name: round(float(p), 6) for name, p in chances},
             }

@@ -73,9 +73,9 @@ class Regression(WholeTexts):
         return {"numbers": self.logits(model, batch, None)[:, 0]}
 
     def predictions(self, answer: Answer, split: str) -> Iterator[dict[str, Any]]:
-        origins = self.examples(split, labelled=False).origins
+        named = self._named(split)
         for number, found in self.answered_rows(answer, split, labelled=False):
-            yield {"origin": origins[number], "number": float(found["numbers"][0])}
+            yield named[number] | {"number": float(found["numbers"][0])}
 
     def reply(self, answer: Answer, line: str) -> str:
         return f"{float(self.told_of(answer, line)['numbers'][0]):.4g}"

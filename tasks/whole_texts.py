@@ -20,6 +20,7 @@ from tasks.texts import read_split
 from tasks.word_table import check_word_vectors, words_from_vectors
 
 POOLINGS = ("first", "last", "mean")
+NUMBERS = ("id", "idx")  # by which a benchmark knows an example; TFDS stores examples in another order than its files
 
 
 class WholeTexts(ExampleTask):
@@ -131,4 +132,16 @@ class WholeTexts(ExampleTask):
     def _records(self, split: str, *, labelled: bool = True):
         data = self.config.data
         fields = tuple(f for f in (data.text, data.text_pair, data.label if labelled else "") if f)
-        return read_split(data, split, fields=fields)
+        return read_split(data, split, fields=fields, optional=() if labelled else NUMBERS)
+
+    def _named(self, split: str) -> list[dict[str, Any]]:
+        """What a prediction begins with: where each example is from, and its number where its record has one."""
+        return [
+            {"origin": record.origin}
+            | {name: value for name, value in record.values.items() if _is_number(name, value)}
+            for record in self._records(split, labelled=False)
+        ]
+
+
+def _is_number(name: str, value: Any) -> bool:
+    return name in NUMBERS and isinstance(value, int | str)

@@ -5,6 +5,7 @@ import pytest
 
 from data.tokenizer import Tokenizer
 from tasks.classification import Classification
+from tasks.regression import Regression
 from tests.tasks.files import config_of, write_lines
 
 
@@ -37,3 +38,24 @@ def test_a_rate_of_zero_hides_nothing(place):
     task = task_of(place, 0.0)
     assert task.disturbed is None
     assert not (task.train_batch(0)["input_ids"] == task.tokenizer.mask_id).any()
+
+
+@pytest.mark.parametrize("kind", [Classification, Regression])
+def test_an_answer_has_the_number_of_its_example_where_there_is_one(kind, tmp_path):
+    lines = [{"text": "a", "idx": 7, "label": 1}, {"text": "a b", "id": "q", "label": 2}, {"text": "b", "label": 3}]
+    for split in ("train", "test"):
+        write_lines(tmp_path / f"{split}.jsonl", lines)
+    tokenizer = Tokenizer.train("wordpiece", ["a b"] * 4, vocab_size=40)
+    task = kind(config_of(tmp_path, kind.__name__.lower()), tokenizer, tmp_path / "run")
+
+    def answer(batch):
+        told = np.eye(3)[: len(batch["index"])]
+        return {"probabilities": told, "numbers": told[:, 0]}
+
+    lines = list(task.predictions(answer, "test"))
+    assert [{name: line[name] for name in ("id", "idx") if name in line} for line in lines] == [
+        {"idx": 7},
+        {"id": "q"},
+        {},
+    ]
+    assert [line["origin"].rsplit(":")[-1] for line in lines] == ["1", "2", "3"]
