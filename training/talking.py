@@ -1,5 +1,6 @@
 """A person writes a line, the model replies."""
 
+import io
 import statistics
 import sys
 import time
@@ -22,6 +23,8 @@ def talk(run: Run, params: dict[str, jax.Array], *, lines: Iterable[str]) -> Non
     """
     if jax.process_count() > 1:
         raise InputError("mode=talk is one process's: leave cluster.address empty")
+    if isinstance(lines, io.TextIOWrapper):
+        lines.reconfigure(errors="surrogateescape")  # a line that is no text is refused by itself, and ends no session
     answer = Evaluation(run, graded=False).answerer(params)
     began = time.perf_counter()
     run.task.rehearse(answer)
@@ -32,13 +35,20 @@ def talk(run: Run, params: dict[str, jax.Array], *, lines: Iterable[str]) -> Non
             continue
         began = time.perf_counter()
         try:
-            print(run.task.reply(answer, line.rstrip("\r\n")), flush=True)
+            print(run.task.reply(answer, _text_of(line)), flush=True)
         except InputError as error:
             _tell(str(error))
             continue
         spent.append(time.perf_counter() - began)
     if spent:
         _tell(f"{len(spent)} replies, median {statistics.median(spent):.2f} s, longest {max(spent):.2f} s")
+
+
+def _text_of(line: str) -> str:
+    """Without its end; raises InputError for bytes that are no characters."""
+    if any("\ud800" <= character <= "\udfff" for character in line):
+        raise InputError("the line is not UTF-8 text; write it so, or convert it with iconv")
+    return line.rstrip("\r\n")
 
 
 def _tell(line: str) -> None:

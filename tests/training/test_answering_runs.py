@@ -113,7 +113,8 @@ def test_predictions_come_with_the_official_files(trained, asked, run):
 def test_a_person_is_answered_line_by_line(trained, tmp_path, run, capsys, monkeypatch):
     (tmp_path / "fable.txt").write_text("bam eats nuts . dol eats fish . fen eats corn . gir eats rice .")
     typed = "dol ?\n\nfen ?\nfen ?\tlat eats figs . fen eats meat . bam eats nuts . dol eats corn .\nwhy\t \n"
-    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    written = b"dol \xff?\n" + typed.encode()  # whose first line is no UTF-8
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(written), encoding="utf-8"))
     given = ("mode=talk", f"prediction.document={tmp_path}/fable.txt", "prediction.no_answer_threshold=1.0")
     run(trained, *SETTINGS, *given, recipe="tiny_reader.py")
     told = capsys.readouterr()
@@ -121,6 +122,7 @@ def test_a_person_is_answered_line_by_line(trained, tmp_path, run, capsys, monke
     print(replies)
     assert [reply.split(" (")[0] for reply in replies] == ["fish", "corn", "meat"]
     assert "characters 25 to 29" in replies[0]
+    assert "the line is not UTF-8 text" in told.err
     assert "write a question, a tab and its document" in told.err
     assert "3 replies, median" in told.err
 
