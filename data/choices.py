@@ -81,8 +81,8 @@ def choice_examples(
     about the same text. A label is the place of a choice, counted from 0, its letter or its text.
 
     Raises:
-      InputError: naming file and line, for a missing field, fewer than two choices, lists of unequal length, or a label
-        that is no choice.
+      InputError: naming file and line, for a missing field, fewer than two choices, lists that are empty or of unequal
+        length, or a label that is no choice.
     Source: Liu et al. 2019, section 5.3, and code (a choice in place of RACE's "_").
     """
     asked = [each for record in records for each in _questions(record, question, choices, label)]
@@ -116,6 +116,8 @@ def _questions(record: Record, question: str, choices: str, label: str | None) -
         raise InputError(
             f"{record.origin}: its {', '.join(fields)} are not lists of equal length, one entry a question"
         )
+    if sizes == {0}:
+        raise InputError(f"{record.origin}: its {question} are an empty list; ask something or remove the record")
     for number, values in enumerate(zip(*lists, strict=True), start=1):
         yield Record(record.values | dict(zip(fields, values, strict=True)), f"{record.origin}, question {number}")
 

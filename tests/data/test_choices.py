@@ -78,6 +78,7 @@ def test_lists_are_questions_of_their_own_about_one_text(tokenizer):
             "race.jsonl:3: its question, options, answer are not lists of equal length",
         ),
         ({"question": ["who ?"]}, "not lists of equal length"),  # two options, one question
+        ({"question": [], "options": [], "answer": []}, "race.jsonl:3: its question are an empty list; ask something"),
         ({"options": ["only"]}, "race.jsonl:3: has 1 options, and there is nothing to choose below 2"),
         ({"options": "AB"}, "race.jsonl:3: its options are 'AB', not a list of texts"),
         ({"options": ["a", 2]}, "not a list of texts"),
