@@ -36,9 +36,12 @@ def load_pair(vocab: Path, merges: Path) -> tokenizers.Tokenizer:
         ids = json.loads(read_text(vocab))
     except json.JSONDecodeError as error:
         raise InputError(f"{vocab}:{error.lineno}: is not JSON ({error.msg})") from error
-    if not isinstance(ids, dict) or not all(isinstance(i, int) for i in ids.values()):
+    if not isinstance(ids, dict) or not all(type(i) is int and 0 <= i < 2**31 for i in ids.values()):
         raise InputError(f"{vocab}: should map each token to its id")
+    if not ids or len(set(ids.values())) < len(ids):
+        raise InputError(f"{vocab}: {'holds no token' if not ids else 'gives one id to two tokens'}; fetch it again")
     pairs = _known(_merges(merges, read_text(merges)), ids, merges)
+    _refuse_short(merges, pairs, ids)
     if "a</w>" not in ids:
         return _with_specials(byte_level(models.BPE(ids, pairs)), ids)
     if "<|startoftext|>" not in ids:
@@ -115,6 +118,17 @@ def _known(merges: dict[int, tuple[str, str]], ids: dict[str, int], path: Path) 
             line = " ".join(pair)
             raise InputError(f"{path}:{number}: the merge {line!r} uses a token that the vocabulary lacks")
     return list(merges.values())
+
+
+def _refuse_short(merges: Path, pairs: list[tuple[str, str]], ids: dict[str, int]) -> None:
+    """A list of merges cut at the end of a line would cut words otherwise, and nobody would see it."""
+    single = {token for token in ids if len(token.removesuffix("</w>")) <= 1 or token[0] + token[-1] in ("<>", "[]")}
+    missing = ids.keys() - single - {"".join(pair) for pair in pairs}
+    if len(missing) > len(ids) / 100:  # RoBERTa's has three such as madeupword0001
+        raise InputError(
+            f"{merges}: makes {len(pairs)} tokens, and {len(missing)} more of the vocabulary, as {min(missing)!r}, "
+            "come of no merge: it is cut short or another vocabulary's; fetch it again"
+        )
 
 
 def _with_specials(tokenizer: tokenizers.Tokenizer, ids: dict[str, int]) -> tokenizers.Tokenizer:

@@ -200,3 +200,25 @@ def test_a_vocabulary_of_word_ends_that_is_not_clips_is_refused(clip_merges, tmp
     vocab = {token: i for token, i in clip_vocabulary(clip_merges).items() if token != "<|startoftext|>"}
     with pytest.raises(InputError, match="its words end in </w>, but it is not CLIP's"):
         Tokenizer.load(write_pair(tmp_path, vocab, clip_merges))
+
+
+def test_a_list_of_merges_that_is_cut_short_is_refused(model, tmp_path):
+    vocab, merges = model["vocab"], model["merges"]
+    assert Tokenizer.load(write_pair(tmp_path, vocab, merges)).vocab_size == len(vocab)
+    with pytest.raises(InputError, match=r"merges.txt: makes .* come of no merge: it is cut short"):
+        Tokenizer.load(write_pair(tmp_path, vocab, merges[: len(merges) // 2]))
+
+
+@pytest.mark.parametrize(
+    ("vocab", "message"),
+    [
+        ({}, "holds no token"),
+        ({"a": 0, "b": 0}, "gives one id to two tokens"),
+        ({"a": -1}, "should map each token to its id"),
+        ({"a": 1 << 40}, "should map each token to its id"),
+        ({"a": True}, "should map each token to its id"),
+    ],
+)
+def test_a_vocabulary_without_an_id_for_each_token_is_refused(vocab, message, tmp_path):
+    with pytest.raises(InputError, match=rf"vocab.json: {message}"):
+        Tokenizer.load(write_pair(tmp_path, vocab, []))
