@@ -99,9 +99,8 @@ def read_records(
 def _files(path: str | os.PathLike) -> list[Path]:
     given = Path(path)
     if given.is_dir():
-        inside = (p for p in given.rglob("*") if not any(part.startswith(".") for part in p.relative_to(given).parts))
         # Many a .json beside texts is about them, and no SQuAD.
-        found = sorted(p for p in inside if p.is_file() and _kind(p) not in ("", ".json"))
+        found = sorted(path for path in _inside(given) if _kind(path) not in ("", ".json"))
         if not found:
             kinds = ", ".join(suffix for suffix in SUFFIXES if suffix != ".json")
             raise InputError(f"{given}: no {kinds} file (or .gz of one) in this directory; name a .json file itself")
@@ -109,7 +108,7 @@ def _files(path: str | os.PathLike) -> list[Path]:
     if given.exists():
         found = [given]
     elif glob.has_magic(str(path)):
-        found = sorted(Path(p) for p in glob.glob(str(path), recursive=True) if os.path.isfile(p))
+        found = sorted(p for p in map(Path, glob.glob(str(path), recursive=True)) if _is_file(p))
         if not found:
             raise InputError(f"{path}: no file matches this pattern")
     else:
@@ -120,6 +119,27 @@ def _files(path: str | os.PathLike) -> list[Path]:
                 f"{file}: cannot tell what this is; its name should end in {', '.join(SUFFIXES)}, or .gz after that"
             )
     return found
+
+
+def _inside(folder: Path, *above: Path) -> Iterator[Path]:
+    """Every file in a folder and in those inside it, by links too; hidden ones are passed over."""
+    above = (*above, folder.resolve())
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir() and path.resolve() in above:
+            raise InputError(f"{path}: is a link to a folder that it lies in; remove it or name the files themselves")
+        if path.is_dir():
+            yield from _inside(path, *above)
+        elif _is_file(path):
+            yield path
+
+
+def _is_file(path: Path) -> bool:
+    """Raises InputError for a link to a text that is not there: it would be left out without a word."""
+    if path.is_symlink() and not path.exists() and _kind(path):
+        raise InputError(f"{path}: is a link to {os.readlink(path)}, which is not there; remove it or put that back")
+    return path.is_file()
 
 
 def _kind(file: Path) -> str:

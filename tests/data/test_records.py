@@ -152,3 +152,20 @@ def test_no_json_record_is_lost(objects, ascii_only, tmp_path):
     file = tmp_path / "all.jsonl"
     file.write_text("\n".join(json.dumps(o, ensure_ascii=ascii_only) for o in objects), encoding="utf-8", newline="")
     assert [r.values for r in read_records(file)] == objects
+
+
+def test_a_directory_is_read_with_what_its_links_lead_to(tmp_path):
+    for name in ("texts/a.txt", "other/b.txt"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(name)
+    (tmp_path / "texts" / "linked").symlink_to(tmp_path / "other")
+    assert [record.values["text"] for record in read_records(tmp_path / "texts")] == ["texts/a.txt", "other/b.txt"]
+    link = tmp_path / "other" / "c.txt"
+    link.symlink_to("gone.txt")
+    for place in (tmp_path / "texts", tmp_path / "other" / "*.txt"):
+        with pytest.raises(InputError, match=r"c.txt: is a link to gone.txt, which is not there"):
+            read_records(place)
+    link.unlink()
+    (tmp_path / "other" / "up").symlink_to("..")
+    with pytest.raises(InputError, match=r"linked/up/other: is a link to a folder that it lies in"):
+        read_records(tmp_path / "texts")
