@@ -4,6 +4,7 @@ python train.py --config=configs/quickstart.py
 python train.py --config=configs/quickstart.py --config.mode=evaluate
 """
 
+import contextlib
 import os
 import sys
 import traceback
@@ -59,7 +60,9 @@ def predict(config, directory: Path, mesh) -> None:
 
 
 def talk(config, directory: Path, mesh) -> None:
-    talking.talk(*finished(config, directory, mesh), lines=sys.stdin)
+    with contextlib.redirect_stdout(sys.stderr):  # standard output has replies and nothing else
+        asked = finished(config, directory, mesh)
+    talking.talk(*asked, lines=sys.stdin)
 
 
 def export(config, directory: Path, mesh) -> None:

@@ -1,5 +1,6 @@
 """A person writes a line, the model replies."""
 
+import contextlib
 import io
 import statistics
 import sys
@@ -16,6 +17,8 @@ from training.run import Run
 def talk(run: Run, params: dict[str, jax.Array], *, lines: Iterable[str]) -> None:
     """Prints the reply to each line, as soon as it is there; a line that has none is told why, and the next is read.
 
+    Standard output has the replies alone, for other programs; whatever else is told goes to standard error.
+
     All that has to be compiled is compiled before the first line. How long replies took is told at the end.
 
     Raises:
@@ -27,7 +30,8 @@ def talk(run: Run, params: dict[str, jax.Array], *, lines: Iterable[str]) -> Non
         lines.reconfigure(errors="surrogateescape")  # a line that is no text is refused by itself, and ends no session
     answer = Evaluation(run, graded=False).answerer(params)
     began = time.perf_counter()
-    run.task.rehearse(answer)
+    with contextlib.redirect_stdout(sys.stderr):
+        run.task.rehearse(answer)
     _tell(f"ready after {time.perf_counter() - began:.1f} s; write a line, or end with Ctrl-D")
     spent = []
     for line in lines:
@@ -35,10 +39,12 @@ def talk(run: Run, params: dict[str, jax.Array], *, lines: Iterable[str]) -> Non
             continue
         began = time.perf_counter()
         try:
-            print(run.task.reply(answer, _text_of(line)), flush=True)
+            with contextlib.redirect_stdout(sys.stderr):
+                reply = run.task.reply(answer, _text_of(line))
         except InputError as error:
             _tell(str(error))
             continue
+        print(reply, flush=True)
         spent.append(time.perf_counter() - began)
     if spent:
         _tell(f"{len(spent)} replies, median {statistics.median(spent):.2f} s, longest {max(spent):.2f} s")

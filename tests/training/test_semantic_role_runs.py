@@ -89,10 +89,9 @@ def test_a_person_is_told_the_roles_of_a_line(trained, folder, run, talk):
     lines = [line for line in read_lines(trained / "predictions.jsonl") if line["frames"]][:2]
     out, err = talk(trained, *(line["text"] for line in lines), "da .", recipe=RECIPE)
     frames = [frame for line in lines for frame in line["frames"]]
-    replies = out[-len(frames) - 1 :]
-    print(replies)
-    assert replies[-1] == "da ."
-    for reply, frame in zip(replies, frames, strict=False):
+    *replies, last = out
+    assert last == "da ."
+    for reply, frame in zip(replies, frames, strict=True):
         assert f"[V {frame['predicate']['text']}]" in reply
         assert all(f"[{role['label']} {role['text']}]" in reply for role in frame["roles"])
     assert err[-1].startswith("3 replies, median")
