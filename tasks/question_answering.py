@@ -65,7 +65,12 @@ class QuestionAnswering(ExampleTask):
             )
         if not 0 <= data.empty_windows <= 1:
             raise InputError(f"data.empty_windows={data.empty_windows} is a share, 0 to 1")
-        self._given_threshold()
+        asks = self.config.mode in ("evaluate", "predict", "talk")
+        if self._given_threshold() is None and asks and not data.validation:
+            raise InputError(
+                "prediction.no_answer_threshold=validation asks the questions of data.validation, which is empty: name "
+                "it, or give a number (1.0 = always an answer)"
+            )
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -212,6 +212,16 @@ def test_a_reply_is_the_answer_its_probability_and_its_place(tmp_path):
         make_task(config, tmp_path).reply(answer, "When?")
 
 
+@pytest.mark.parametrize("mode", ["evaluate", "predict", "talk"])
+def test_a_threshold_that_nothing_tells_is_refused_before_anything_is_read(mode, tmp_path):
+    config = make_config(tmp_path, validation="")
+    config.mode = mode
+    with pytest.raises(InputError, match=r"asks the questions of data.validation, which is empty: .* or give a number"):
+        make_task(config, tmp_path)
+    config.prediction.no_answer_threshold = "1.0"
+    assert make_task(config, tmp_path).threshold(None) == 1.0
+
+
 def test_a_run_trains_on_the_windows_that_are_kept_and_scores_all(tmp_path):
     directory = tmp_path
     every, few = (
