@@ -24,6 +24,8 @@ def told_in_one_sentence(error: Exception) -> str | None:
     if any(words in str(error) for words in ("No space left on device", "Disk quota exceeded", "File too large")):
         what = str(error).partition(" [")[0]  # TensorStore adds a page of settings in brackets
         return f"the disk is full ({what}); no checkpoint is lost: free some space and start the same command again"
+    if isinstance(error, BrokenPipeError):
+        return f"what is printed is read no more ({error.strerror}); nothing that was written to files is lost"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     return None

@@ -20,7 +20,9 @@ def prepare(config: Any) -> None:
     if config.keep_pages:
         keep_pages()
     cluster.join(config)
-    logging.basicConfig(format="%(message)s", stream=sys.stdout, force=True)  # a library has set its own
+    told = sys.stderr if config.mode == "talk" else sys.stdout  # which in mode=talk has replies and nothing else
+    logging.basicConfig(format="%(message)s", stream=told, force=True)  # a library has set its own
+    logging.raiseExceptions = False  # a reader who went away is told once, by train.py
     # What "auto" chose is told; what Orbax tells of each checkpoint, and of each error beside raising it, is not.
     for name, level in (("ops", logging.INFO), ("absl", logging.CRITICAL)):
         logging.getLogger(name).setLevel(level)

@@ -172,7 +172,10 @@ def starting_source(config: Any, published: Published) -> Source | PublishedSour
         return None
     directory = Path(config.init_from)
     if not (published.holds(directory) or (directory / "config.json").exists()):
-        raise InputError(f"init_from={directory} is no work directory and no published model: it has no config.json")
+        raise InputError(
+            f"init_from={directory} is no work directory and no published model: it has no config.json; train it "
+            "first, or begin from nothing with --config.init_from="
+        )
     return _source(directory, config, published, starting=True)
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -117,7 +118,9 @@ def test_a_person_is_answered_line_by_line(trained, tmp_path, run, capsys, monke
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(written), encoding="utf-8"))
     given = ("mode=talk", f"prediction.document={tmp_path}/fable.txt", "prediction.no_answer_threshold=1.0")
     run(trained, *SETTINGS, *given, recipe="tiny_reader.py")
+    logging.getLogger("ops").info("which way attention goes")
     told = capsys.readouterr()
+    assert "which way attention goes" in told.err
     replies = told.out.splitlines()  # and nothing else, that a program may read them
     assert [reply.split(" (")[0] for reply in replies] == ["fish", "corn", "meat"]
     assert "characters 25 to 29" in replies[0]

@@ -154,6 +154,17 @@ def test_bad_input_is_one_sentence_and_status_2_before_any_compile(tmp_path, arg
     assert not (tmp_path / "run").exists()
 
 
+def test_a_pipe_that_nobody_reads_any_more_is_one_sentence(tmp_path, arguments):
+    reads, writes = os.pipe()
+    os.close(reads)
+    argv = arguments(tmp_path / "run", "train.steps=1", "optimizer.warmup_steps=0")
+    done = subprocess.run([sys.executable, *argv], cwd=ROOT, stdout=writes, stderr=subprocess.PIPE, text=True)
+    os.close(writes)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("train.py: what is printed is read no more (Broken pipe)")
+    assert "Traceback" not in done.stderr
+
+
 REFUSALS = [
     (["model.name=longfromer"], "model.name='longfromer' is not one of .* did you mean 'longformer'"),
     (["mode=eval"], "mode='eval' is not one of train, evaluate, predict"),
