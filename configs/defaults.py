@@ -46,7 +46,7 @@ def _model() -> ConfigDict:
     model.heads = 4  # H, attention heads; width must be a multiple
     model.mlp_width = 512  # F, hidden size of the feed-forward part
     model.key_width = 0  # K, size of a token's key in one head; 0 = width / heads
-    model.word_vectors = ""  # GloVe or fastText file that words start from (masked_lm, classification, regression)
+    model.word_vectors = ""  # GloVe or fastText file that words start from (masked_lm, texts told by one vector)
     model.embedding_width = 0  # size of a token in the tables of words, places and types; 0 = width (ALBERT: 128)
     model.layer_order = ()  # which distinct layer comes at each turn, (0, 0, 0, 0) = one shared; () = each once
     model.decoder_depth = 0  # layers of a decoder that writes what the net has read; 0 = none
@@ -155,7 +155,9 @@ def _masking() -> ConfigDict:
     masking.mean_span = 3.0  # tokens hidden together, on average (span_corruption, denoising)
     masking.permute_sentences = True  # they change places before tokens are hidden (denoising)
     masking.unigram_bias = False  # the output bias starts at the training tokens' log frequencies: a quicker start
-    masking.inputs = 0.0  # share of a training text's tokens that are hidden from it (classification, regression)
+    masking.inputs = (
+        0.0  # share of a training text's tokens hidden from it (classification, regression, multiple_choice)
+    )
     masking.whole_words = False  # mask all pieces of a word together
     return masking
 
@@ -185,8 +187,8 @@ def _train() -> ConfigDict:
     train.accumulation = 1  # micro-batches that one optimizer step adds up
     train.max_skipped = 10  # steps left out in a row, for a loss or gradient not finite or a spike, that end the run
     train.spike_factor = 0.0  # a step is left out if its loss is above this many running means (100 steps); 0 = off
-    train.label_smoothing = 0.0  # share of the target spread evenly over the vocabulary (translation, summarisation)
-    train.loss_chunk = 0  # places to predict whose logits exist at one time, over all devices; 0 = all (masked_lm)
+    train.label_smoothing = 0.0  # share of the target spread evenly over the vocabulary (tasks that write)
+    train.loss_chunk = 0  # places to predict whose logits exist at one time, over all devices; 0 = all (*_lm, writing)
     return train
 
 

@@ -40,6 +40,7 @@ class ExampleTask(ABC):
     in_pieces: ClassVar[bool] = False  # neighbouring examples are of one document: a few batches are the first ones
     takes_mixture: ClassVar[bool] = False
     hides_inputs: ClassVar[bool] = False
+    takes_word_vectors: ClassVar[bool] = False
     exports: ClassVar[bool] = True
 
     def __post_init__(self):
@@ -47,6 +48,10 @@ class ExampleTask(ABC):
         config = self.config
         if config.data.mixture and not self.takes_mixture:
             raise InputError(f"data.mixture draws rows for masked_lm; {config.task} takes all of data.train")
+        if config.model.word_vectors and not self.takes_word_vectors:
+            raise InputError(
+                f"model.word_vectors begins words of masked_lm and whole texts; leave it empty for {config.task}"
+            )
         if config.masking.inputs and not self.hides_inputs:
             raise InputError(f"masking.inputs hides words of whole texts; leave it 0 for {config.task}")
         if config.mode == "export" and not self.exports:

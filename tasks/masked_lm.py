@@ -29,6 +29,7 @@ class MaskedLM(ExampleTask):
     """Predict the hidden tokens of packed rows; scores are means over them, in nats."""
 
     takes_mixture: ClassVar[bool] = True
+    takes_word_vectors: ClassVar[bool] = True
 
     def __post_init__(self):
         super().__post_init__()

@@ -27,6 +27,7 @@ class WholeTexts(ExampleTask):
     """Examples of one text or a pair with its label, padded together; told from one vector each."""
 
     hides_inputs: ClassVar[bool] = True
+    takes_word_vectors: ClassVar[bool] = True
 
     def __post_init__(self):
         super().__post_init__()

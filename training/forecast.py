@@ -147,7 +147,7 @@ def advice(plan: Forecast, config: Any) -> list[str]:
             f"--config.train.accumulation={2 * config.train.accumulation}   (half the rows at a time, same result)",
         ),
         (config.model.dtype == "float32", "--config.model.dtype=bfloat16   (half the bytes of each activation)"),
-        (not config.train.loss_chunk, "--config.train.loss_chunk=1024   (masked LM: not all logits at one time)"),
+        (not config.train.loss_chunk, "--config.train.loss_chunk=1024   (language models: not all logits at one time)"),
         (config.mesh.sequence == 1, "--config.mesh.sequence=2   (tokens of a row over two devices)"),
     ]
     of_state = [

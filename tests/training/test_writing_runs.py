@@ -245,6 +245,7 @@ WRONG = [
     (("task=span_corruption", "data.buckets=()"), r"has no <extra_id_0>"),
     (("task=denoising",), r"data.buckets pads short texts to less; denoising packs full rows: leave it empty"),
     (("task=denoising", "masking.mean_span=0.5"), r"masking.mean_span=0.5 must be at least 1 token"),
+    (("model.word_vectors=glove.txt",), r"words of masked_lm and whole texts; leave it empty for translation"),
     (("checkpoint.best=bleu",), r"checkpoint.best='bleu' is known only where answers are graded"),
     (("checkpoint.best=blue",), r"checkpoint.best='blue' is not a score of translation: loss, .*bleu"),
 ]
