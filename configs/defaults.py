@@ -155,9 +155,7 @@ def _masking() -> ConfigDict:
     masking.mean_span = 3.0  # tokens hidden together, on average (span_corruption, denoising)
     masking.permute_sentences = True  # they change places before tokens are hidden (denoising)
     masking.unigram_bias = False  # the output bias starts at the training tokens' log frequencies: a quicker start
-    masking.inputs = (
-        0.0  # share of a training text's tokens hidden from it (classification, regression, multiple_choice)
-    )
+    masking.inputs = 0.0  # share of a training text's tokens hidden from it (tasks of whole texts but matching)
     masking.whole_words = False  # mask all pieces of a word together
     return masking
 
