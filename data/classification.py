@@ -138,8 +138,8 @@ def _label(record: Record, field: str, classes: Sequence[str]) -> int:
     value = record.get(field)
     name = _name(value)
     own = record.classes.get(field, ())
-    named = set(own) & set(classes) and not any(map(_is_whole, own))
-    if named and isinstance(value, int) and 0 <= value < len(own):
+    counted = own and isinstance(value, int) and 0 <= value < len(own)
+    if counted and set(own) & set(classes) and not any(map(_is_whole, own)):
         name = own[value]  # as the source calls it, which may count its classes in another order
     if name in classes:
         return list(classes).index(name)

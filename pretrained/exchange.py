@@ -90,12 +90,12 @@ def sizes(directory: str | Path) -> dict[str, Any]:
       InputError: as `examined`.
     """
     found, config = examined(Path(directory)), read_config(Path(directory))
-    options = found.family.heads[found.architecture].options(config, found.stored)
+    head = found.family.heads[found.architecture]
+    options = head.options(config, found.stored)
     if not isinstance(found.cfg, EncoderDecoderConfig):
-        head = {"pooling": options.get("pooling", "first"), "classifier": options.get("kind", "")}
-        classifies = found.family.heads[found.architecture].build is SequenceClassifier
         net = {"name": found.family.net.__name__.lower()} | dataclasses.asdict(found.cfg)
-        return net | (head if classifies else {})
+        told = {"pooling": options.get("pooling", "first"), "classifier": options.get("kind", "")}
+        return net | (told if head.build is SequenceClassifier else {})
     encoder, decoder = found.cfg.encoder, found.cfg.decoder
     own = {name: getattr(decoder, name) for name in OF_DECODER}
     own = {

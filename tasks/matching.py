@@ -31,6 +31,8 @@ class Matching(Classification):
         super().__post_init__()
         if not self.config.data.text_pair:
             raise InputError("data.text_pair must name the field of the text that data.text is matched with")
+        if self.config.model.classifier:
+            raise InputError("model.classifier stands before what tells one vector; leave it empty for matching")
 
     @property
     def head(self) -> dict[str, Any]:

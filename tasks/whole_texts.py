@@ -130,10 +130,17 @@ class WholeTexts(ExampleTask):
         )
         return examples
 
-    def _records(self, split: str, *, labelled: bool = True):
+    def _records(self, split: str, *, labelled: bool = True) -> Sequence[Record]:
+        return self._fields_of(split, self.config.data.label) if labelled else self._unlabelled(split)
+
+    @cache  # noqa: B019  (read once for the rows and for what names them)
+    def _unlabelled(self, split: str) -> Sequence[Record]:
+        return self._fields_of(split, optional=NUMBERS)
+
+    def _fields_of(self, split: str, *labels: str, optional: Sequence[str] = ()) -> Sequence[Record]:
         data = self.config.data
-        fields = tuple(f for f in (data.text, data.text_pair, data.label if labelled else "") if f)
-        return read_split(data, split, fields=fields, optional=() if labelled else NUMBERS)
+        fields = tuple(field for field in (data.text, data.text_pair, *labels) if field)
+        return read_split(data, split, fields=fields, optional=optional)
 
     def _named(self, split: str) -> list[dict[str, Any]]:
         """What a prediction begins with: where each example is from, and its number where its record has one."""

@@ -136,6 +136,7 @@ def test_identity_sees_both_texts(place, tmp_path):
     [
         ({"data.text_pair": ""}, "data.text_pair must name the field"),
         ({"masking.inputs": 0.1}, "leave it 0 for matching"),
+        ({"model.classifier": "relu"}, "leave it empty for matching"),
         ({"mode": "export"}, "cannot be exported"),
     ],
 )
