@@ -1,6 +1,6 @@
 """Low-rank adaptation: a finished matrix stays as it is, and a product of two narrow ones is trained beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -29,3 +29,18 @@ class LowRankLinear(nnx.Linear):
         y = super().__call__(x)
         down, up = (each[...].astype(y.dtype) for each in (self.lora_a, self.lora_b))
         return y + self.scale * rows_times_matrix(rows_times_matrix(x.astype(y.dtype), down), up)
+
+
+def merged(params: Mapping[str, Array], alpha: float) -> dict[str, Array]:
+    """By path, the parameters of a net without adaptations that answers the same: each is added to its matrix.
+
+    Those of stacked layers stay stacked. Source: Hu et al. 2021, section 4.1.
+    """
+    whole = {path: value for path, value in params.items() if not path.endswith((".lora_a", ".lora_b"))}
+    for path, down in params.items():
+        place, _, leaf = path.rpartition(".")
+        if leaf == "lora_a":
+            up = params[f"{place}.lora_b"]
+            product = jnp.matmul(down, up, precision="highest")
+            whole[f"{place}.kernel"] = whole[f"{place}.kernel"] + alpha / down.shape[-1] * product
+    return whole

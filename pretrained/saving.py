@@ -13,6 +13,7 @@ from flax import nnx
 from errors import InputError
 from layer_stacks import single_paths, stack_of
 from models.config import EncoderDecoderConfig
+from models.lora import merged
 from pretrained.families import FAMILIES
 from pretrained.family import Family, Head, Part
 from pretrained.files import read_config, write
@@ -106,7 +107,7 @@ def _plan(model: nnx.Module, family: Family, pad_token_id: int | None) -> Plan:
     architecture = _architecture(model, family)
     if not architecture:
         raise InputError(f"{_named(model)} is none of {family.name}'s models: {', '.join(family.heads)}")
-    cfg, params, fills = _net(model).cfg, parameters(model), 0
+    (cfg, params), fills = _unadapted(_net(model).cfg, parameters(model)), 0
     if family.heads[architecture].half:
         cfg = EncoderDecoderConfig(encoder=cfg, decoder=dataclasses.replace(cfg, causal=True))
     if "token_type" in family.fills and not cfg.token_types:
@@ -130,6 +131,14 @@ def _plan(model: nnx.Module, family: Family, pad_token_id: int | None) -> Plan:
     config |= family.heads[architecture].told(model)
     _refuse_other_head(model, family.heads[architecture], config, family)
     return Plan(family, architecture, config, params, fills)
+
+
+def _unadapted(cfg: Any, params: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """With low-rank adaptations added to the matrices that they stand beside: no published family has any."""
+    if isinstance(cfg, EncoderDecoderConfig):
+        halves = {name: dataclasses.replace(getattr(cfg, name), lora_rank=0) for name in ("encoder", "decoder")}
+        return EncoderDecoderConfig(**halves), merged(params, cfg.encoder.lora_alpha)
+    return dataclasses.replace(cfg, lora_rank=0), merged(params, cfg.lora_alpha)
 
 
 def _refuse_changed(cfg: Any, family: Family, config: dict[str, Any]) -> None:

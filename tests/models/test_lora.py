@@ -8,6 +8,7 @@ from nets import SIZES, config, jitted, marked, small, token_ids
 
 from errors import InputError
 from models import MODELS
+from models.lora import merged
 from skeleton import Skeleton
 
 LORA = {"lora_rank": 2, "lora_alpha": 6.0}
@@ -16,16 +17,6 @@ EVERY = {"lora_maps": ("query", "key", "value", "output", "query_global", "key_g
 
 def flat(model):
     return {".".join(map(str, path)): leaf[...] for path, leaf in nnx.to_flat_state(nnx.state(model))}
-
-
-def merged(params, *, rank, alpha):
-    """Each adaptation added to its matrix, as a net without adaptations holds it."""
-    whole = {path: value for path, value in params.items() if "lora_" not in path}
-    for path in (path for path in params if path.endswith("lora_a")):
-        place = path.removesuffix(".lora_a")
-        product = jnp.einsum("...ir,...ro->...io", params[path], params[f"{place}.lora_b"])
-        whole[f"{place}.kernel"] = params[f"{place}.kernel"] + alpha / rank * product
-    return whole
 
 
 def filled(model, params):
@@ -45,7 +36,7 @@ def hidden(model):
 def test_merged_weights_give_what_the_adapted_net_gives(name, scan):
     changes = {"depth": 2, "scan": scan} | ({"windows": (3,)} if name == "longformer" else {})
     adapted = small(name, **changes, **LORA, **EVERY)
-    plain = filled(small(name, **changes), merged(flat(adapted), rank=2, alpha=6.0))
+    plain = filled(small(name, **changes), merged(flat(adapted), alpha=6.0))
     error = np.abs(hidden(adapted) - hidden(plain)).max()
     print(f"{name}: {error:.1e}")
     assert error < 5e-5
@@ -61,7 +52,7 @@ def test_a_fresh_adaptation_changes_nothing():
     ups = [value for path, value in flat(adapted).items() if path.endswith("lora_b")]
     assert len(ups) == 2
     assert not any(value.any() for value in ups)
-    plain = filled(built(), merged(flat(adapted), rank=2, alpha=6.0))
+    plain = filled(built(), merged(flat(adapted), alpha=6.0))
     assert np.abs(hidden(adapted) - hidden(plain)).max() == 0
 
 

@@ -2,6 +2,8 @@
 
 import json
 
+import jax
+import jax.numpy as jnp
 import pytest
 from flax import nnx
 from small import SIZES, masked_lm
@@ -22,9 +24,27 @@ def test_only_models_of_a_published_family_are_saved(tmp_path):
     turned = Longformer(LongformerConfig(**SIZES, windows=(4,), positions="rotary"), rngs=nnx.Rngs(0))
     with pytest.raises(InputError, match=r"it is no longformer \(positions='rotary', theirs is 'learned'\)$"):
         pretrained.save(MaskedLM(turned, rngs=nnx.Rngs(0)), tmp_path / "b", pad_token_id=1)
-    with pytest.raises(InputError, match=r"lora_rank=2"):
-        pretrained.save(masked_lm(lora_rank=2), tmp_path / "c")
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("scan", [False, True])
+def test_low_rank_adaptations_are_written_as_part_of_the_matrices_they_stand_beside(scan, tmp_path):
+    adapted = masked_lm(lora_rank=2, lora_maps=("query", "down"), scan=scan)
+    ups = [leaf for path, leaf in nnx.to_flat_state(nnx.state(adapted)) if path[-1] == "lora_b"]
+    for leaf in ups:
+        leaf[...] = 10 * jax.random.normal(jax.random.key(2), leaf.shape)
+    ids = jnp.arange(2, 12).reshape(1, 10)
+    pretrained.save(adapted, tmp_path)
+    plain = pretrained.load(tmp_path)
+    assert plain.encoder.cfg.lora_rank == 0
+    logits = adapted(ids).logits
+    error = jnp.abs(logits - plain(ids).logits).max()
+    print(f"{error:.1e}")
+    assert error < 1e-5
+    for leaf in ups:
+        leaf[...] = jnp.zeros_like(leaf[...])
+    changed = jnp.abs(logits - adapted(ids).logits).max()
+    assert changed > 1e-2
 
 
 def test_a_head_is_saved_in_the_family_that_computes_the_same(tmp_path):
