@@ -136,8 +136,9 @@ def _builder(name: str, data_dir: str | Path | None, **options: str) -> Any:
             return tfds.builder(name, **options)
         except tfds.core.DatasetNotFoundError:
             continue
-        except (ValueError, AssertionError, TypeError) as error:
-            raise InputError(f"the TFDS data set {name!r} cannot be opened: {_first_line(error)}") from error
+        except Exception as error:  # a name leads anywhere: to a damaged directory, or into a network that is not there
+            told = f"{type(error).__name__}: {_first_line(error)}"
+            raise InputError(f"the TFDS data set {name!r} cannot be opened ({told})") from error
     known = tfds.list_builders(with_community_datasets=False)
     near = difflib.get_close_matches(re.split(r"[/:]", name)[0], known, n=3)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""

@@ -126,6 +126,15 @@ def test_an_example_of_a_damaged_file_is_named(message, prepared, tmp_path):
         TfdsSource(source, ("text",), "tiny_reviews/train")[4]
 
 
+def test_a_damaged_description_of_a_data_set_is_one_sentence(prepared, tmp_path):
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    (file,) = tmp_path.rglob("dataset_info.json")
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(InputError, match=r"'tiny_reviews' cannot be opened \(ParseError: ") as refusal:
+        read_tfds("tiny_reviews", split="train", data_dir=tmp_path)
+    assert "\n" not in str(refusal.value)
+
+
 def test_other_file_formats_are_read_if_they_allow_random_access_and_refused_otherwise(prepared, tmp_path):
     import tensorflow_datasets as tfds
 
