@@ -84,6 +84,7 @@ def test_a_question_without_a_prediction_scores_nothing(tmp_path):
     assert found["joint_f1"] == pytest.approx(100 * (1 + 1 / 2) / 3)  # half of the words, half of the sentences
 
 
+@pytest.mark.slow
 def test_a_net_is_trained_asked_and_scored_on_files_of_the_form(source, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, "argv", ["hotpotqa", "prepare", str(source), f"--to={tmp_path}"])

@@ -68,6 +68,7 @@ def test_the_likeliest_answer_of_all_articles_counts_against_all_names(source):
     assert found["f1"] == pytest.approx(100 * (1 + 2 / 3) / 6)
 
 
+@pytest.mark.slow
 def test_a_net_is_trained_asked_and_scored_on_files_of_the_form(source, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, "argv", ["triviaqa", "prepare", str(source), f"--to={tmp_path}"])

@@ -38,6 +38,7 @@ def test_reference_activations_are_met(albert):
                 assert error < 1e-4  # seen 6e-6
 
 
+@pytest.mark.slow
 def test_masked_tokens_are_found_as_often_as_was_measured(albert):
     rows = [json.loads(line) for line in (HERE / "mlm_check.jsonl").read_text().splitlines()]
     length = max(len(row["input_ids"]) for row in rows)

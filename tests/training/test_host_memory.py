@@ -41,6 +41,7 @@ print(json.dumps([kept, (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - be
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 def test_a_thread_finds_the_pages_of_the_one_before():
     faults = {}

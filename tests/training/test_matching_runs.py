@@ -81,7 +81,7 @@ def test_a_tiny_longformer_learns_to_match_by_the_recipe_of_retrieval(place, tmp
     assert "write the text1, a tab, and the text2" in told.err
 
 
-@pytest.mark.parametrize("interaction", ["none", "nli"])
+@pytest.mark.parametrize("interaction", [pytest.param("none", marks=pytest.mark.slow), "nli"])
 def test_each_text_is_read_as_if_alone(place, interaction):
     task = task_of(place, **{"model.interaction": interaction})
     cfg = LongformerConfig(

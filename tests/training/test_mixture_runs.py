@@ -15,6 +15,7 @@ def mixed(corpus, *weights):
     return f"data.mixture={tuple(zip(places, weights, strict=True))!r}"
 
 
+@pytest.mark.slow
 def test_a_mixture_trains_and_going_on_is_as_if_it_had_not_stopped(corpus, tmp_path, run, capfd):
     run(tmp_path / "whole", *SHORT, mixed(corpus, 3, 1))
     told = capfd.readouterr().out

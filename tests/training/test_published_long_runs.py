@@ -33,6 +33,7 @@ def trained(monkeypatch, recipe, published, workdir, *settings):
     return [line["learning_rate"] for line in read_lines(workdir / "metrics.jsonl") if line["split"] == "train"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "best"), [("imdb", "accuracy"), ("hyperpartisan", "f1")])
 def test_long_texts_are_classified(name, best, published, tmp_path, monkeypatch):
     classes = {"imdb": ("neg", "pos"), "hyperpartisan": ("false", "true")}[name]
@@ -47,6 +48,7 @@ def test_long_texts_are_classified(name, best, published, tmp_path, monkeypatch)
     assert best in json.loads((tmp_path / "run" / "result_test.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_masked_language_model_goes_on(published, corpus, tmp_path, monkeypatch):
     settings = [f"data.train={corpus}/train", f"data.validation={corpus}/validation"]
     recipe = "configs/pretrain.py:base,model=longformer,further=True"

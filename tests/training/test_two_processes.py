@@ -180,6 +180,7 @@ def test_processes_that_run_different_configs_are_refused(tmp_path, arguments):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_plan_of_two_processes_says_that_they_are_alike(tmp_path, arguments):
     """What a person runs on a cluster before anything else."""
     (told, _), _ = finish(arguments(tmp_path / "run", "mode=plan"), processes=2)

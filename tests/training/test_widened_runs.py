@@ -33,6 +33,7 @@ def weights(workdir) -> dict:
     return restore_best(workdir / "checkpoints", make_mesh(ONE_DEVICE), best="loss", verify=True)[0]
 
 
+@pytest.mark.slow
 def test_a_longformer_whose_window_holds_the_row_begins_as_the_transformer_that_it_starts_from(
     short, tmp_path, run, capsys
 ):

@@ -168,6 +168,7 @@ def test_a_translator_is_graded_writes_files_and_replies(corpus, pairs, tmp_path
     assert "1 replies, median" in told.err
 
 
+@pytest.mark.slow
 def test_a_summary_is_of_what_a_question_asks(corpus, pairs, tmp_path, run, capfd, monkeypatch):
     model = ("model.name=longformer", "model.max_global_tokens=8", "data.text_pair=question", "task=summarisation")
     for split in ("train", "validation"):
