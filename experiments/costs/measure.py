@@ -1,17 +1,16 @@
 """Memory and time of training steps of many shapes: those that prices are fitted to, and others that are withheld."""
 
 import dataclasses
+import functools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-
 from configs.sizes import SIZES
 from data.masking import predictions_per_row
 from experiments.costs.terms import terms
-from experiments.sizes.measure import MASKED, batch_of_one, build, model_config, timed
+from experiments.sizes.measure import MASKED, Built, batch_of_one, build, model_config, timed
 from models.config import TransformerConfig
 from models.cost import step_flops
 
@@ -97,9 +96,13 @@ def measured(shape: Shape) -> dict[str, Any]:
 
     The least, since others who use the machine can only add to it.
     """
+    built = _built(shape)
+    seconds = min(timed(built))
+    return dataclasses.asdict(shape) | {"parameters": built.parameters, "bytes": built.peak_bytes, "seconds": seconds}
+
+
+@functools.cache  # further rounds of a shape take no compiling
+def _built(shape: Shape) -> Built:
     one = batch_of_one(shape.config, shape.length, with_global=shape.has_global)
     batch = {name: array.repeat(shape.rows, axis=0) for name, array in one.items()}
-    built = build(shape.model, shape.config, batch)
-    seconds = min(timed(built))
-    jax.clear_caches()
-    return dataclasses.asdict(shape) | {"parameters": built.parameters, "bytes": built.peak_bytes, "seconds": seconds}
+    return build(shape.model, shape.config, batch)

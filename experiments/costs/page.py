@@ -35,6 +35,7 @@ def points_table(report: dict[str, Any]) -> str:
     kept, withheld = ([p for p in report["points"] if p["withheld"] == out] for out in (False, True))
     time = _fit(SECONDS, "seconds", kept)
     lines = [f"- time: {_priced(time, 'ms', 1e-3)}; {_error(SECONDS, 'seconds', kept)}; {_without_logits(kept)}"]
+    lines += _spread(report["points"])
     rows = []
     for model in MODELS:
         points = [point for point in kept if point["model"] == model]
@@ -85,6 +86,18 @@ def _without_logits(points: list[dict[str, Any]]) -> str:
     fewer = partial(fitted, [name for name in TIME if name != "logits"])
     means = [statistics.mean(_errors(fit, "seconds", points)) for fit in (SECONDS, fewer)]
     return "{:.1%} in the mean, without a price for logits {:.1%}".format(*means)
+
+
+def _spread(points: list[dict[str, Any]]) -> list[str]:
+    """How much longer than its fastest round each shape's slowest took: what the machine itself adds."""
+    rounds = [point["rounds"] for point in points if len(point.get("rounds", ())) > 1]
+    if not rounds:
+        return []
+    longer = [max(seconds) / min(seconds) - 1 for seconds in rounds]
+    return [
+        f"- the same program again: {len(rounds[0])} rounds, of which the fastest counts; the slowest took "
+        f"{statistics.median(longer):.0%} longer (median), {max(longer):.0%} at most"
+    ]
 
 
 def _priced(prices: Prices, unit: str, size: float) -> str:

@@ -79,7 +79,7 @@ def test_too_few_shapes_are_refused_before_any_is_measured(options, tmp_path, ca
     assert min(2 * LEAST - 1 - len(TIME), LEAST - 1 - len(LAYERS)) >= 0
 
 
-def test_rounds_meet_all_shapes_in_turn_keep_the_least_and_go_on_where_they_stopped(tmp_path, monkeypatch):
+def test_rounds_meet_all_shapes_in_turn_keep_the_least_and_go_on_where_they_stopped(tmp_path, monkeypatch, capsys):
     turns, slow = [], 3.0
 
     def measure(shape):
@@ -105,6 +105,11 @@ def test_rounds_meet_all_shapes_in_turn_keep_the_least_and_go_on_where_they_stop
         for point, shape in zip(points, turns[:shapes], strict=True)
     ]
     assert slower == pytest.approx([3.0 if index < 29 - shapes else 2.0 for index in range(shapes)])
+    assert [len(point["rounds"]) for point in points] == [2] * shapes
+    assert (
+        "2 rounds, of which the fastest counts; the slowest took 50% longer (median), 50% at most"
+        in capsys.readouterr().out
+    )
     assert main(command) == 0
     assert len(turns) == 2 * shapes  # nothing was left to measure
 
