@@ -162,3 +162,11 @@ def test_a_measured_step_holds_its_state_and_takes_time(monkeypatch):
     point = measured(shape)
     assert point["bytes"] > 3 * 4 * point["parameters"]  # parameters and Adam's two moments, float32
     assert point["seconds"] > 0
+
+
+def test_a_step_holds_the_state_and_the_gradients_and_no_copy_of_either(monkeypatch):
+    monkeypatch.setattr("experiments.sizes.measure.ENOUGH", 0.0)
+    point = measured(Shape("transformer", width=128, depth=2, length=16, rows=1, window=0, vocabulary=8192))
+    held = point["bytes"] / point["parameters"]
+    print(f"{held:.2f} bytes a parameter")
+    assert 16 < held < 17  # parameters, two moments, gradients: 4 each

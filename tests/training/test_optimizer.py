@@ -105,13 +105,19 @@ def few_steps(optimizer, params, *, steps=4):
 
 
 def test_adamw_is_optax_adamw_to_the_last_bit():
-    chosen = settings(**CHOICE, clip_norm=1.0)
-    schedule = make_schedule(chosen, steps=8)
+    schedule = make_schedule(settings(**CHOICE), steps=8)
     mask = {name: name.endswith(("kernel", "embedding")) for name in SHAPES}
     plain = optax.adamw(schedule, b1=0.9, b2=0.98, eps=1e-8, weight_decay=0.1, mask=mask)
-    ours = few_steps(make_optimizer(chosen, schedule), drawn())
-    theirs = few_steps(optax.chain(optax.clip_by_global_norm(1.0), plain), drawn())
+    ours = few_steps(make_optimizer(settings(**CHOICE), schedule), drawn())
+    theirs = few_steps(plain, drawn())
     assert all(ours[name].tobytes() == theirs[name].tobytes() for name in SHAPES)
+
+    ours = few_steps(make_optimizer(settings(**CHOICE, clip_norm=1.0), schedule), drawn())
+    clipped = few_steps(optax.chain(optax.clip_by_global_norm(1.0), plain), drawn())
+    error = max(jnp.abs(ours[name] - clipped[name]).max() for name in SHAPES)
+    print(f"with clipping: {error:.1e}")
+    assert error < 1e-6
+    assert max(jnp.abs(theirs[name] - clipped[name]).max() for name in SHAPES) > 1e-4
 
 
 def muon_and_adamw(schedule):
