@@ -25,6 +25,11 @@ def layers_of(name: str) -> slice:
     return slice(first, last + 1)
 
 
+def bottom_first(layers: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Each stack with its name, in the order in which they run: of a merged model they lie in that of the alphabet."""
+    return sorted(layers.items(), key=lambda named: layers_of(named[0]).start)
+
+
 def stack_of(path: str) -> str:
     """`encoder.layers.0-11` of a parameter in it; "" for a parameter that is an array of its own."""
     match = STACKED.match(path)
@@ -63,7 +68,9 @@ def write_out(model: nnx.Module) -> nnx.Module:
     for _, module in nnx.iter_graph(model):
         for name, value in list(vars(module).items()) if isinstance(module, nnx.Module) else []:
             if isinstance(value, nnx.Dict) and all(STACKED.match(f"layers.{key}") for key in value):
-                setattr(module, name, nnx.List([layer for stack in value.values() for layer in taken_apart(stack)]))
+                setattr(
+                    module, name, nnx.List([layer for _, stack in bottom_first(value) for layer in taken_apart(stack)])
+                )
     return model
 
 

@@ -6,7 +6,7 @@ text stands for an empty one, and text goes on up to the first of the strings at
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -105,9 +105,8 @@ class LanguageModel(TemplateLM):
             settings, stop = self._settings(how), tuple(how["until"])
             for begin in range(0, len(numbers), self.batch_size):
                 chosen = numbers[begin : begin + self.batch_size]
-                for number, text in zip(
-                    chosen, self._written([requests[i] for i in chosen], settings, stop), strict=False
-                ):
+                texts_of = self._written({i: requests[i] for i in chosen}, settings, stop)
+                for number, text in zip(chosen, texts_of, strict=False):
                     found[number] = text
         return found
 
@@ -122,10 +121,12 @@ class LanguageModel(TemplateLM):
         ends = {"eos_token_id": self.eot_token_id, "pad_token_id": self.tokenizer.pad_id}
         return Settings(max_new_tokens=how["max_gen_toks"], do_sample=how["do_sample"], **ends, **chosen)
 
-    def _written(self, requests: Sequence[Any], settings: Settings, stop: tuple[str, ...]) -> list[str]:
+    def _written(self, requests: Mapping[int, Any], settings: Settings, stop: tuple[str, ...]) -> list[str]:
+        """Of requests by their number, by which each draws: one that is asked for again gets another text."""
         room = self.max_length - settings.max_new_tokens
-        prompts = [(self.tok_encode(request.args[0]) or [self.eot_token_id])[-room:] for request in requests]
+        prompts = [(self.tok_encode(request.args[0]) or [self.eot_token_id])[-room:] for request in requests.values()]
         prompts += prompts[-1:] * (self.batch_size - len(prompts))
+        numbers = np.resize(np.asarray([*requests], np.int32), len(prompts))
         width = min(room, _width(max(map(len, prompts))))
         ids = np.full((len(prompts), width), self.tokenizer.pad_id, np.int32)
         for number, prompt in enumerate(prompts):
@@ -134,7 +135,7 @@ class LanguageModel(TemplateLM):
         if settings not in self._decoders:
             self._decoders[settings] = Decoder(self._writer, settings)
         decoder = self._decoders[settings]
-        key = {"key": jax.random.key(0)} if settings.do_sample else {}
+        key = {"key": jax.random.key(0), "row_ids": numbers} if settings.do_sample else {}
         found = texts(
             decoder, ids, self.tokenizer.decode, stop=[each for each in stop if each], attention_mask=real, **key
         )

@@ -10,7 +10,7 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float
 
-from layer_stacks import layers_of, stack_name, taken_apart
+from layer_stacks import bottom_first, layers_of, stack_name, taken_apart
 from models.config import TransformerConfig
 from ops.distributed import rows_shared
 
@@ -80,7 +80,7 @@ def run_layers(
     if isinstance(layers, nnx.List):
         return _in_turn(layers, x, view, keys, cfg, caches, keep_inputs)
     inputs, after = [], {}
-    for name, stack in layers.items():
+    for name, stack in bottom_first(layers):
         graph, states = nnx.split(stack)
         own = None if keys is None else keys[layers_of(name)]
         given = (states, own, None if caches is None else caches[name])
@@ -93,7 +93,7 @@ def fresh_caches(layers: Layers, make: Callable[[], Any], *, cfg: TransformerCon
     """`make()` for each layer, arranged as `run_layers` takes them."""
     if isinstance(layers, nnx.List):
         return [make() for _ in range(cfg.depth)]
-    stacks = {name: range(cfg.depth)[layers_of(name)] for name in layers}
+    stacks = {name: range(cfg.depth)[layers_of(name)] for name, _ in bottom_first(layers)}
     return {name: jax.tree.map(lambda *leaves: jnp.stack(leaves), *(make() for _ in of)) for name, of in stacks.items()}
 
 
@@ -101,7 +101,7 @@ def in_order(layers: Layers, cfg: TransformerConfig) -> list[nnx.Module]:
     """The layer of each turn, stacks taken apart: for whoever looks at one layer at a time."""
     if isinstance(layers, nnx.List):
         return [layers[number] for number in cfg.layer_order or range(cfg.depth)]
-    return [layer for stack in layers.values() for layer in taken_apart(stack)]
+    return [layer for _, stack in bottom_first(layers) for layer in taken_apart(stack)]
 
 
 def _in_turn(layers: Layers, x: Array, view: Any, keys: Any, cfg: TransformerConfig, caches: Any, keep: bool) -> Ran:

@@ -15,6 +15,16 @@ from ops.dropout import dropout
 from ops.positions import sinusoids
 
 
+class Table(nnx.Embed):
+    """A vector for each id, and NaN for an id without one; `jnp.take` would count those below 0 from the end."""
+
+    def __call__(self, inputs: Int[Array, "*N"]) -> Float[Array, "*N E"]:
+        if self.num_embeddings == 1:  # nnx.Embed would give its one vector for any id
+            known = (inputs == 0)[..., None]
+            return jnp.where(known, super().__call__(inputs), jnp.nan)
+        return super().__call__(jnp.where(inputs < 0, self.num_embeddings, inputs))
+
+
 class Places(nnx.Module):
     """What words become on their way into a net: their places and types are added; normed in post-norm nets, then
     dropped out and, where tables are narrower than the net, widened (Lan et al. 2020, section 3.1).
@@ -25,9 +35,9 @@ class Places(nnx.Module):
 
     def __init__(self, cfg: TransformerConfig, *, rngs: nnx.Rngs):
         if cfg.positions == "learned":
-            self.position = nnx.Embed(cfg.max_positions, cfg.table_width, embedding_init=INIT, rngs=rngs)
+            self.position = Table(cfg.max_positions, cfg.table_width, embedding_init=INIT, rngs=rngs)
         if cfg.token_types:
-            self.token_type = nnx.Embed(cfg.token_types, cfg.table_width, embedding_init=INIT, rngs=rngs)
+            self.token_type = Table(cfg.token_types, cfg.table_width, embedding_init=INIT, rngs=rngs)
         if cfg.norm == "post" or cfg.embedding_norm:
             self.norm = norm(cfg, cfg.table_width)
         if cfg.embedding_width:
@@ -67,7 +77,7 @@ class Embeddings(Places):
     """The table of words, and their `Places`. An id beyond it gives NaN."""
 
     def __init__(self, cfg: TransformerConfig, *, rngs: nnx.Rngs):
-        self.word = nnx.Embed(cfg.vocab_size, cfg.table_width, embedding_init=INIT, rngs=rngs)
+        self.word = Table(cfg.vocab_size, cfg.table_width, embedding_init=INIT, rngs=rngs)
         self.times = rows_times_matrix
         super().__init__(cfg, rngs=rngs)
 

@@ -1,5 +1,7 @@
 """A net that reads one text and writes another: the first Transformer's form, T5's, BART's, and with windows LED's."""
 
+from collections.abc import Mapping
+
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
@@ -13,6 +15,7 @@ from models.embeddings import place_ids
 from models.longformer import Longformer
 from models.outputs import EncoderDecoderOutput, EncoderOutput, Request
 from models.relative import relative_bias
+from models.stack import real_tokens
 from models.transformer import Transformer, visible_pairs
 from ops.masks import padding_mask
 
@@ -58,7 +61,7 @@ class EncoderDecoder(nnx.Module):
             places=places if cfg.positions == "rotary" else None,
             bias=relative_bias(self.decoder, jnp.arange(length), length),
         )
-        view = DecoderView(own, read.last_hidden_state, _real_keys(attention_mask))
+        view = DecoderView(own, read.last_hidden_state, _real_keys(attention_mask, inputs))
         words = self.encoder.embeddings.word(decoder_input_ids)
         wrote = self.decoder(words, places, view, rngs=rngs, request=request)
         return EncoderDecoderOutput(
@@ -87,7 +90,7 @@ class EncoderDecoder(nnx.Module):
         self.cfg.decoder.check_length(capacity, what="a text to write")
         read: EncoderOutput = self.encoder(input_ids, attention_mask=attention_mask, **inputs)
         layers = self.decoder.empty_caches(read.last_hidden_state, capacity)
-        return empty_cache(input_ids.shape[0], layers, capacity=capacity, read=_real_keys(attention_mask))
+        return empty_cache(input_ids.shape[0], layers, capacity=capacity, read=_real_keys(attention_mask, inputs))
 
     def step(
         self, tokens: Int[Array, "B T"], cache: Cache, *, attention_mask: Int[Array, "B T"] | None = None
@@ -104,5 +107,9 @@ class EncoderDecoder(nnx.Module):
         return x, cache.after(real, wrote.caches, seen)
 
 
-def _real_keys(attention_mask: Int[Array, "B S"] | None) -> Bool[Array, "B 1 S"] | None:
-    return None if attention_mask is None else padding_mask(attention_mask != 0)
+def _real_keys(
+    attention_mask: Int[Array, "B S"] | None, inputs: Mapping[str, Array | None]
+) -> Bool[Array, "B 1 S"] | None:
+    """Those of the text that is read, whole: what is written sees all of its segments, and no padding."""
+    real = real_tokens(attention_mask, inputs.get("segment_ids"))
+    return None if real is None else padding_mask(real)

@@ -48,7 +48,8 @@ def load(directory: str | Path, *, architecture: str = "", **sizes: Any) -> nnx.
 
     `architecture` asks for another head than config.json names, as "BertModel" does for no head; the weights must be
     that one's, no fewer and no more. `sizes` change what config.json does not decide: `dtype`, `scan`, `remat`, dropout
-    rates, `max_global_tokens`, `implementation`.
+    rates, `max_global_tokens`, `implementation`. Of a Longformer no token is global unless `global_attention_mask` says
+    so, where transformers' classifiers mark the first one and its readers the question, if they are given none.
 
     Raises:
       InputError: an unknown family, setting or architecture; files that cannot be read; or weights that are missing,

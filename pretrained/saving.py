@@ -137,7 +137,10 @@ def _unadapted(cfg: Any, params: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """With low-rank adaptations added to the matrices that they stand beside: no published family has any."""
     if isinstance(cfg, EncoderDecoderConfig):
         halves = {name: dataclasses.replace(getattr(cfg, name), lora_rank=0) for name in ("encoder", "decoder")}
-        return EncoderDecoderConfig(**halves), merged(params, cfg.encoder.lora_alpha)
+        written = {path: value for path, value in params.items() if ".decoder." in f".{path}"}
+        read = {path: value for path, value in params.items() if path not in written}
+        plain = merged(read, cfg.encoder.lora_alpha) | merged(written, cfg.decoder.lora_alpha)
+        return EncoderDecoderConfig(**halves), plain
     return dataclasses.replace(cfg, lora_rank=0), merged(params, cfg.lora_alpha)
 
 

@@ -22,8 +22,10 @@ SEVERAL = 4  # chips of each machine of a larger slice
 WHOLE = (1, 4, 8)  # chips that one machine may have
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123, as Kubernetes checks it
 LONGEST_NAME = 40  # the pods' names add up to 23 to it, and may have 63
+EXCLUSIVE = "alpha.jobset.sigs.k8s.io/exclusive-topology"  # a pool of machines for each JobSet alone
 MOST_RESTARTS = 20
 SECONDS_TO_SAVE = 120
+SECONDS_KEPT = 600  # of what has ended; a point of that name is applied again only once it is gone
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,9 +98,11 @@ def _jobset(given: argparse.Namespace, sweep: Sweep, number: int, chips: int, ma
             "name": name,
             "namespace": given.namespace,
             "labels": labels,
-            "annotations": {"alpha.jobset.sigs.k8s.io/exclusive-topology": "cloud.google.com/gke-nodepool"},
+            # The pool of a slice of several machines is that slice; a pool of single machines holds many slices.
+            "annotations": {EXCLUSIVE: "cloud.google.com/gke-nodepool"} if machines > 1 else {},
         },
         "spec": {
+            "ttlSecondsAfterFinished": SECONDS_KEPT,
             "failurePolicy": {"maxRestarts": MOST_RESTARTS},
             "replicatedJobs": [{"name": "slice", "replicas": 1, "template": {"spec": job}}],
         },

@@ -146,7 +146,7 @@ class Runner:
 @contextmanager
 def _on_cores(cores: Sequence[int]) -> Iterator[None]:
     """This thread on these alone, if any: what it starts is there from its first instruction on."""
-    if not cores:
+    if not cores or not hasattr(os, "sched_setaffinity"):  # macOS has none
         yield
         return
     before = os.sched_getaffinity(0)

@@ -50,9 +50,10 @@ def text(given: argparse.Namespace, sweep: Sweep, numbers: Sequence[int]) -> str
         f"#SBATCH --output={shlex.quote(str(logs).replace('%', '%%') + '/slurm-%a.txt')}",
         "# Submit it from the checkout, which every machine sees, as it sees the work directories:",
         f"#   mkdir -p {shlex.quote(str(logs))} && sbatch THIS_FILE",
-        "set -u",
         *([given.setup] if given.setup else []),
-        f'srun {command} "$SLURM_ARRAY_TASK_ID" {shlex.join(distributed)}'.rstrip(),
+        "set -u",
+        # srun has not taken the number of cores over from sbatch since SLURM 22.05.
+        f'srun --cpus-per-task={given.cpus} {command} "$SLURM_ARRAY_TASK_ID" {shlex.join(distributed)}'.rstrip(),
         "status=$?",
         f'if [ "$status" -eq {STATUS} ]; then  # its time is over, and it has saved: queue it again',
         '    scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"',

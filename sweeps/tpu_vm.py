@@ -18,9 +18,11 @@ NUMBER = (
     "http://metadata.google.internal/computeMetadata/v1/instance/attributes/agent-worker-number)"
 )
 LONGEST_NAME = 60  # characters; a TPU's may have 63
-PYTHON = "~/venv/bin/python"  # on each machine: what the image of a TPU VM has may be older than the packages ask for
+PYTHON = (
+    "$HOME/venv/bin/python"  # on each machine: what the image of a TPU VM has may be older than the packages ask for
+)
 INSTALL = (
-    "python3 -m pip install -q --user uv && python3 -m uv venv -q --clear --python=3.11 ~/venv"
+    "python3 -m pip install -q --user uv && python3 -m uv venv -q --clear --python=3.11 $HOME/venv"
     f" && python3 -m uv pip install -q --python={PYTHON} -r requirements.txt && python3 -m uv pip install -q"
     f' --python={PYTHON} "jax[tpu]==$({PYTHON} -c "import jax; print(jax.__version__)")"'
 )

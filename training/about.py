@@ -14,7 +14,7 @@ from training.damage import DamagedError, read_or_damaged
 from training.digest import by_path, finish_digests, start_digests
 from whole_files import write_text
 
-LOWER_IS_BETTER = ("loss", "perplexity")
+LOWER_IS_BETTER = ("loss", "perplexity", "word_perplexity", "bits_per_character")
 
 
 @dataclass(frozen=True)

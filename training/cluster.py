@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import platform
+import signal
 import socket
 import sys
 from collections import Counter
@@ -50,9 +51,20 @@ def join(config: Any) -> None:
             f"cluster.address={settings.address!r} (process {settings.process} of {settings.processes}): the processes "
             f"did not find each other: {why}"
         ) from error
+    _take_whole_machine()
+    if config.mode != "train":
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # JAX's own listener would wait for a step to be asked about
     if not leads():
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (until the process ends)
     _check_processes(config)
+
+
+def _take_whole_machine() -> None:
+    """Under SLURM JAX gives a process the one GPU of its own number; the only process of a machine has them all."""
+    tasks, machines = (os.environ.get(f"SLURM_STEP_NUM_{what}") for what in ("TASKS", "NODES"))
+    if tasks and tasks == machines and "JAX_LOCAL_DEVICE_IDS" not in os.environ:
+        for kind in ("cuda", "rocm"):
+            jax.config.update(f"jax_{kind}_visible_devices", "all")
 
 
 def leads() -> bool:

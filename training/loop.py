@@ -80,9 +80,10 @@ def check_settings(config: Any, mesh: Mesh) -> None:
     for key, value in counts.items():
         if value < 1:
             raise InputError(f"{key}={value} must be at least 1")
-    check_batch_size(
-        mesh, name="train.batch_size", size=config.train.batch_size, accumulation=config.train.accumulation
-    )
+    if config.mode in ("train", "plan"):  # a finished run is asked on other devices than it was trained on
+        check_batch_size(
+            mesh, name="train.batch_size", size=config.train.batch_size, accumulation=config.train.accumulation
+        )
     check_batch_size(mesh, name="evaluation.batch_size", size=config.evaluation.batch_size)
     model, data = config.model, config.data
     check_model_fits(

@@ -30,6 +30,8 @@ RATES = ("classifier_dropout_prob",)
 def _sizes(config: Mapping[str, Any]) -> TransformerConfig:
     settings.require(config, ONLY | {"inner_group_num": 1})
     sizes = settings.read(config, SIZES | {"embedding_size": "embedding_width"})
+    if sizes["embedding_width"] < 1:
+        raise InputError(f"config.json: embedding_size must be at least 1, got {sizes['embedding_width']}")
     groups = settings.number({"num_hidden_groups": 1} | config, "num_hidden_groups")
     if not 1 <= groups <= sizes["depth"]:
         raise InputError(f"config.json: num_hidden_groups must be from 1 to num_hidden_layers, got {groups}")

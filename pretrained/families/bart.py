@@ -46,13 +46,14 @@ def _halves(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What BART and LED share; without places."""
     settings.require(config, {"tie_word_embeddings": True, "add_final_layer_norm": False, "normalize_before": False})
     shared = settings.read(config, SIZES) | {"activation": settings.activation(config, "activation_function")}
-    shared |= {"scaled_words": bool(config.get("scale_embedding", False))}
+    settings.one_rate(config, "dropout", "activation_dropout")
     encoder, decoder = (shared | settings.read(config, _of_half(half)) for half in ("encoder", "decoder"))
     return encoder, decoder | {"causal": True}
 
 
 def _bart_sizes(config: Mapping[str, Any]) -> EncoderDecoderConfig:
     places = OFFSET | {"max_positions": settings.number(config, "max_position_embeddings") + 2}
+    places |= {"scaled_words": bool(config.get("scale_embedding", False))}  # transformers' LED takes no notice of it
     encoder, decoder = (TransformerConfig(**half, **places) for half in _halves(config))
     return EncoderDecoderConfig(encoder=encoder, decoder=decoder)
 
@@ -69,7 +70,6 @@ def _led_sizes(config: Mapping[str, Any]) -> EncoderDecoderConfig:
 def _shared_settings(cfg: EncoderDecoderConfig) -> dict[str, Any]:
     own = {
         "activation_function": settings.WRITTEN.get(cfg.encoder.activation),
-        "scale_embedding": cfg.encoder.scaled_words,
         "is_encoder_decoder": True,
         "pad_token_id": 1,
         "bos_token_id": 0,
@@ -82,7 +82,8 @@ def _shared_settings(cfg: EncoderDecoderConfig) -> dict[str, Any]:
 
 
 def _bart_settings(cfg: EncoderDecoderConfig) -> dict[str, Any]:
-    return _shared_settings(cfg) | {"max_position_embeddings": cfg.encoder.max_positions - 2}
+    places = {"max_position_embeddings": cfg.encoder.max_positions - 2}
+    return _shared_settings(cfg) | places | {"scale_embedding": cfg.encoder.scaled_words}
 
 
 def _led_settings(cfg: EncoderDecoderConfig) -> dict[str, Any]:

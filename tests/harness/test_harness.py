@@ -143,6 +143,14 @@ def test_a_tasks_rules_of_writing_are_followed(both, rules):
     assert ours != written(both[0])
 
 
+def test_a_request_that_is_made_again_is_answered_by_another_draw_whatever_the_batch(both):
+    from lm_eval.api.instance import Instance
+
+    ask = ("the", {"until": [], "max_gen_toks": 12, "do_sample": True, "temperature": 2.0})
+    again = both[0].generate_until([Instance("generate_until", {}, ask, 0) for _ in range(12)])
+    assert len(set(again)) > 4  # rows of a batch
+
+
 @pytest.mark.parametrize("how", [{"num_beams": 10}, {"frobnicate": True}, {"num_return_sequences": 2}], ids=str)
 def test_what_a_task_asks_for_and_nobody_does_is_told(both, how):
     with pytest.raises(InputError, match=f"{next(iter(how))}=.* of a task's generation_kwargs is not supported here"):

@@ -72,6 +72,19 @@ def test_neighbours_alike_share_a_stack_and_others_stand_alone():
     assert stacks == {WINDOWS[0]: ["0-2"], WINDOWS[1]: ["0-1", "2-2"], WINDOWS[2]: ["0-0", "1-1", "2-2"]}
 
 
+def test_stacks_beyond_the_tenth_layer_run_bottom_first_in_a_merged_net_too():
+    """In the alphabet 10-11 comes before 2-9, and so do the parts of a module that is put together again."""
+    windows = (1, 1) + (2,) * 8 + (5, 5)
+    plain, scanned = (built("longformer", depth=12, windows=windows, scan=scan) for scan in (False, True))
+    kept = [jax.jit(lambda ids, m=m: m(ids, output_hidden_states=True).hidden_states)(IDS) for m in (plain, scanned)]
+    errors = [np.abs(one - other).max() for one, other in zip(*kept, strict=True)]
+    print(f"{max(errors):.1e}")
+    assert len(errors) == 13
+    assert max(errors) < 1e-5
+    apart = flat(plain)
+    assert all(np.array_equal(value, apart[path]) for path, value in flat(write_out(scanned)).items())
+
+
 def test_a_written_out_net_has_a_module_for_each_layer():
     model = built("transformer", scan=True)
     out = write_out(nnx.clone(model))

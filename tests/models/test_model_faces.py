@@ -9,6 +9,7 @@ from nets import config, jitted, marked, small, token_ids
 
 from errors import InputError
 from models import MODELS, Longformer, MaskedLM, Transformer
+from models.embeddings import Table
 
 BLOCK = [
     *(f"attention.{part}.{kind}" for part in ("query", "key", "value", "output") for kind in ("bias", "kernel")),
@@ -133,6 +134,14 @@ def test_more_global_tokens_than_slots_are_refused_where_the_mask_is_known():
     hidden = {"attention_mask": 1 - marked(1, 9, 8)}  # padding takes no slot
     inputs = {"global_attention_mask": marked(1, 9, 0, 1, 2, 3, 8), **hidden}
     jitted(small("longformer"), lambda model: model(token_ids(1, 9), **inputs).last_hidden_state)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_id_below_0_gives_nan_too_and_the_one_row_of_a_table_serves_one_id(count):
+    table = Table(count, 4, rngs=nnx.Rngs(0))
+    found = np.asarray(table(jnp.array([[0, -1, count, -100]])))[0]
+    assert np.array_equal(found[0], table.embedding[0])
+    assert np.isnan(found[1:]).all()
 
 
 def test_an_id_beyond_its_table_gives_nan_and_not_another_word():

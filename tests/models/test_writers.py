@@ -34,6 +34,21 @@ def generator(read=TransformerConfig, scan=False, **changes):
     return drawn(lambda: Generator(EncoderDecoder(halves, rngs=nnx.Rngs(0)), biased=True, rngs=nnx.Rngs(0)))
 
 
+def test_what_is_written_sees_no_padding_that_segments_tell():
+    model, ids, written = generator(), token_ids(2, 6), token_ids(2, 4, seed=1)
+    segments = jnp.array([[1, 1, 1, 1, 0, 0]] * 2)
+
+    def logits(ids):
+        return model(ids, segment_ids=segments, decoder_input_ids=written).logits
+
+    other = ids.at[:, 4:].set((ids[:, 4:] + 1) % SIZES["vocab_size"])
+    assert error(logits(other), logits(ids)) < 1e-6
+    assert error(logits(ids.at[:, 3].set((ids[:, 3] + 1) % SIZES["vocab_size"])), logits(ids)) > 1e-3
+    starts = [model.start(each, segment_ids=segments, capacity=4) for each in (ids, other)]
+    one, two = (model.step(written, cache)[0] for cache in starts)
+    assert error(two, one) < 1e-6
+
+
 def stepped(model, tokens, cache):
     """Logits of all tokens, a few at a time."""
     found, first = [], 0

@@ -43,6 +43,19 @@ def test_a_value_that_is_no_such_thing_is_told(family, change, told):
         FAMILIES[family].sizes(SOUND[family] | change)
 
 
+def test_an_led_takes_no_notice_of_a_scale_of_embeddings_as_in_transformers():
+    led = SOUND["bart"] | {"attention_window": [4, 4], "scale_embedding": True}
+    led |= {"max_encoder_position_embeddings": 16, "max_decoder_position_embeddings": 9}
+    assert not FAMILIES["led"].sizes(led).encoder.scaled_words
+    scaled = FAMILIES["bart"].sizes(SOUND["bart"] | {"scale_embedding": True})
+    assert (scaled.encoder.scaled_words, scaled.decoder.scaled_words) == (True, True)
+
+
+def test_other_rates_of_dropout_are_told(caplog):
+    FAMILIES["bart"].sizes(SOUND["bart"] | {"activation_dropout": 0.3})
+    assert "dropout=0.1, activation_dropout=0.3; here one dropout_rate stands for all" in caplog.text
+
+
 def test_how_a_text_is_pooled_is_a_word():
     options = FAMILIES["modernbert"].heads["ModernBertForSequenceClassification"].options
     assert options({"classifier_pooling": "mean"}, {})["pooling"] == "mean"

@@ -1,5 +1,6 @@
 """A model is saved as the family that would read it back as it is, or not at all."""
 
+import dataclasses
 import json
 
 import jax
@@ -11,6 +12,9 @@ from small import SIZES, masked_lm
 import pretrained
 from errors import InputError
 from models import Longformer, LongformerConfig, MaskedLM, SequenceClassifier, Transformer, TransformerConfig
+from models.config import EncoderDecoderConfig
+from models.encoder_decoder import EncoderDecoder
+from models.writers import Generator
 
 
 def test_only_models_of_a_published_family_are_saved(tmp_path):
@@ -45,6 +49,26 @@ def test_low_rank_adaptations_are_written_as_part_of_the_matrices_they_stand_bes
         leaf[...] = jnp.zeros_like(leaf[...])
     changed = jnp.abs(logits - adapted(ids).logits).max()
     assert changed > 1e-2
+
+
+def test_each_half_is_adapted_by_its_own_factor(tmp_path):
+    cfg = TransformerConfig(**SIZES | {"max_positions": 22}, padding_place=1, counted_places=False, lora_rank=2)
+    halves = EncoderDecoderConfig(encoder=cfg, decoder=dataclasses.replace(cfg, causal=True, lora_alpha=4.0))
+    adapted = Generator(EncoderDecoder(halves, rngs=nnx.Rngs(0)), biased=True, rngs=nnx.Rngs(1))
+    for path, leaf in nnx.to_flat_state(nnx.state(adapted)):
+        if path[-1] == "lora_b":
+            leaf[...] = jax.random.normal(jax.random.key(2), leaf.shape)
+    pretrained.save(adapted, tmp_path)
+    ids = jnp.arange(2, 12).reshape(1, 10)
+    logits = adapted(ids, decoder_input_ids=ids).logits
+    error = jnp.abs(logits - pretrained.load(tmp_path)(ids, decoder_input_ids=ids).logits).max() / logits.std()
+    print(f"{error:.1e}")
+    assert error < 1e-4
+
+
+def test_a_table_of_no_width_is_no_alberts(tmp_path):
+    with pytest.raises(InputError, match=r"it is no albert \(config.json: embedding_size must be at least 1, got 0"):
+        pretrained.save(masked_lm(layer_order=(0, 0), padding_place=-1), tmp_path, family="albert")
 
 
 def test_a_head_is_saved_in_the_family_that_computes_the_same(tmp_path):

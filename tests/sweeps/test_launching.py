@@ -15,6 +15,7 @@ import yaml
 from errors import InputError
 from sweeps import Sweep, grid, jobset
 from sweeps.__main__ import leads, main
+from sweeps.jobset import EXCLUSIVE
 from sweeps.slurm import ranges
 from sweeps.state import Ended, State
 from sweeps.sweep import cloud_name, load
@@ -62,9 +63,9 @@ def test_an_array_job_has_an_element_for_each_point_that_is_not_done(capsys, pla
     assert "#SBATCH --array=0-1,3-4%2" in lines
     assert "#SBATCH --gpus-per-node=4" in lines
     assert ". venv/bin/activate" in lines
-    assert f'srun python -m sweeps point {place} "$SLURM_ARRAY_TASK_ID"' in lines
+    assert f'srun --cpus-per-task=8 python -m sweeps point {place} "$SLURM_ARRAY_TASK_ID"' in lines
     assert lines[0] == "#!/bin/bash"
-    assert all(line.startswith("#") for line in lines[: [line[:3] for line in lines].index("set")])
+    assert all(line.startswith("#") for line in lines[: lines.index(". venv/bin/activate")])
     assert parses(text)
 
 
@@ -88,7 +89,8 @@ def test_a_job_whose_run_was_told_to_end_is_queued_again(capsys, place, tmp_path
     for tool in tools.iterdir():
         tool.chmod(0o755)
     environment = {"PATH": f"{tools}:{os.environ['PATH']}", "SLURM_ARRAY_JOB_ID": "17", "SLURM_ARRAY_TASK_ID": "3"}
-    done = subprocess.run(["bash"], input=printed(capsys, "slurm", place), text=True, env=environment)
+    text = printed(capsys, "slurm", place, "--setup=: $NO_SUCH_VARIABLE")  # as what conda and modules put there reads
+    done = subprocess.run(["bash"], input=text, text=True, env=environment)
     assert done.returncode == (0 if told else status)
     assert (tmp_path / "told").exists() == bool(told)
     if told:
@@ -106,6 +108,9 @@ def test_each_point_that_is_not_done_becomes_a_jobset_of_one_slice(capsys, place
     assert [each["metadata"]["name"] for each in found] == [f"rates-1-{number}" for number in (0, 1, 3, 4)]
     assert {each["kind"] for each in found} == {"JobSet"}
     first = found[0]
+    assert first["metadata"]["annotations"] == {EXCLUSIVE: "cloud.google.com/gke-nodepool"}
+    (alone, *_) = yaml.safe_load_all(printed(capsys, "jobset", place, *words, "--topology=2x4"))
+    assert alone["metadata"]["annotations"] == {}  # a pool of such machines holds many slices
     assert first["metadata"]["labels"] == {"kueue.x-k8s.io/queue-name": "team"}
     (job,) = first["spec"]["replicatedJobs"]
     assert (job["template"]["spec"]["parallelism"], job["template"]["spec"]["completions"]) == (4, 4)
@@ -180,13 +185,14 @@ def test_a_script_for_tpu_vms_runs_what_is_not_done(capsys, place, tmp_path):
     status, asked, commands = run_for_tpu_vms(tmp_path, text)
     assert (status, asked) == (0, ["create", *["ssh"] * 6, "delete"])
     assert "sudo mount 10.0.0.2:/share /mnt/share" in commands[0]
-    assert commands[1].endswith('"jax[tpu]==$(~/venv/bin/python -c "import jax; print(jax.__version__)")"')
+    assert commands[1].endswith('"jax[tpu]==$($HOME/venv/bin/python -c "import jax; print(jax.__version__)")"')
     assert parses(commands[1])
+    assert "~" not in commands[1]  # bash leaves the one of --python=~/venv as it is
     for number, command in zip((0, 1, 3, 4), commands[2:], strict=True):
         run, _, point = command.partition(") ")
         assert run.startswith("cd /mnt/share && SWEEP_PROCESS=$(curl ")
         assert run.endswith("/agent-worker-number")
-        assert point == f"~/venv/bin/python -m sweeps point {place} {number} --distributed"
+        assert point == f"$HOME/venv/bin/python -m sweeps point {place} {number} --distributed"
 
 
 @needs_bash

@@ -18,7 +18,7 @@ from errors import InputError
 from sweeps import plot, table
 from sweeps.__main__ import main
 from sweeps.devices import Share, divided, shares
-from sweeps.running import Runner
+from sweeps.running import Runner, _on_cores
 from sweeps.state import DONE, FAILED, MISSING, PRUNED, RUNNING, STOPPED, Ended, State
 
 
@@ -137,6 +137,13 @@ def test_a_run_keeps_to_its_cores_and_sees_its_devices(tmp_path):
     each.run(made.points()[0], Share((core,), {"CUDA_VISIBLE_DEVICES": "3"}))
     assert os.sched_getaffinity(0) == ours
     assert each.state.last_words(made.points()[0]) == f"[{core}] 3"
+
+
+def test_where_cores_cannot_be_given_out_runs_share_them(monkeypatch):
+    for name in ("sched_getaffinity", "sched_setaffinity"):
+        monkeypatch.delattr(os, name, raising=False)
+    with _on_cores((0, 1)):
+        pass
 
 
 def test_devices_are_shared_out_evenly():

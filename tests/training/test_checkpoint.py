@@ -226,6 +226,11 @@ def test_a_score_that_is_not_finite_is_never_the_best(name, order):
         assert from_best_to_worst({step: scores[step] for step in steps}, best=name) == order
 
 
+@pytest.mark.parametrize("name", ["loss", "perplexity", "word_perplexity", "bits_per_character"])
+def test_the_best_of_a_score_that_falls_is_its_lowest(name):
+    assert from_best_to_worst({100: {name: 3.0}, 200: {name: 2.0}}, best=name) == [200, 100]
+
+
 def test_about_notices_every_change_of_itself(saved):
     content = (saved / "3" / "about" / "metadata").read_bytes()
     assert About.from_json(json.loads(content)).scores == {"loss": 2.0}

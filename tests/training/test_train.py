@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from configs import defaults
 from errors import InputError
 from tests.training.conftest import ROOT, read_lines
+from training.loop import check_settings
+from training.mesh import ONE_DEVICE, make_mesh
 
 ONE_STEP = ("train.steps=2", "optimizer.warmup_steps=1", "evaluation.every=2")
 PRETRAINING = (
@@ -201,6 +204,15 @@ def test_refuses_with_a_sentence_that_names_the_key(overrides, message, tmp_path
         run(tmp_path / "run", *overrides)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run" / "metrics.jsonl").exists()  # no step was made
+
+
+def test_a_finished_run_is_asked_on_devices_that_its_own_batches_do_not_fit():
+    config, mesh = defaults.get_config(), make_mesh(ONE_DEVICE)
+    config.train.update(batch_size=7, accumulation=2)
+    with pytest.raises(InputError, match=r"train\.batch_size=7 must be a multiple of 2"):
+        check_settings(config, mesh)
+    config.mode = "evaluate"
+    check_settings(config, mesh)
 
 
 @pytest.mark.slow

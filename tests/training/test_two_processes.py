@@ -180,6 +180,27 @@ def test_processes_that_run_different_configs_are_refused(tmp_path, arguments):
     assert not (tmp_path / "run").exists()
 
 
+SLURM = {"JOB_ID": os.getpid(), "STEP_NODELIST": "localhost", "NTASKS": 1, "PROCID": 0, "LOCALID": 0}
+SEEN = """
+import jax
+from configs import defaults
+from training import cluster
+config = defaults.get_config()
+config.cluster.address = "auto"
+cluster.join(config)
+print(jax.config.jax_cuda_visible_devices)
+"""
+
+
+@pytest.mark.parametrize(("tasks", "seen"), [(1, "all"), (2, "0")])
+def test_the_one_process_of_a_machine_sees_all_its_gpus_under_slurm(tasks, seen):
+    """JAX gives each process one; of two on a machine each keeps that."""
+    told = SLURM | {"STEP_NUM_TASKS": tasks, "STEP_NUM_NODES": 1}
+    environment = os.environ | {f"SLURM_{name}": str(value) for name, value in told.items()} | {"JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", SEEN], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == seen, done.stderr
+
+
 @pytest.mark.slow
 def test_a_plan_of_two_processes_says_that_they_are_alike(tmp_path, arguments):
     """What a person runs on a cluster before anything else."""
