@@ -1,7 +1,7 @@
 """Measures the steps that prices are fitted to, and those that are withheld, and writes results/points.json.
 
     python -m experiments.costs                       all; some fifteen minutes, on a machine that does nothing else
-    python -m experiments.costs --rounds=3            each shape thrice, all of them in turn, and the least counts
+    python -m experiments.costs --rounds=3            each shape thrice, all of them in turn, and the median counts
     python -m experiments.costs --fit=8 --withheld=2  fewer shapes of each net
 
 Stopped, it goes on by the same command. Afterwards `python -m experiments.ledger --write` writes the page's tables.
@@ -10,6 +10,8 @@ Stopped, it goes on by the same command. Afterwards `python -m experiments.ledge
 import argparse
 import itertools
 import json
+import random
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -61,19 +63,28 @@ def main(arguments: list[str] | None = None) -> int:
             print(error, file=sys.stderr)
             return 2
     there = {shape_of(point): point for point in report["points"]}
-    turns = itertools.product(range(1, given.rounds + 1), planned(given.fit, given.withheld))
-    for turn, (shape, withheld) in turns:  # a slow hour of the machine meets all shapes alike
-        rounds = there[shape]["rounds"] if shape in there else []
-        if len(rounds) >= turn:
-            continue
-        now = measured(shape)
-        rounds = [*rounds, now["seconds"]]
-        there[shape] = now | {"seconds": min(rounds), "rounds": rounds, "withheld": withheld}
-        report["points"] = list(there.values())
-        write_json(given.out, report)  # after each, so that the next one may fail
-        print(there[shape], file=sys.stderr, flush=True)
+    shapes = planned(given.fit, given.withheld)
+    for turn in range(given.rounds):
+        # In another order each time: a slow hour of the machine meets all shapes alike.
+        for shape, withheld in random.Random(turn).sample(shapes, len(shapes)):
+            rounds = there[shape]["rounds"] if shape in there else []
+            if len(rounds) > turn:
+                continue
+            now = measured(shape)
+            rounds = [*rounds, {name: now[name] for name in ("seconds", "beside")}]
+            there[shape] = now | {"withheld": withheld, "rounds": rounds}
+            report["points"] = _as_fast([there[each] for each, _ in shapes if each in there])
+            write_json(given.out, report)  # after each, so that the next one may fail
+            print(there[shape], file=sys.stderr, flush=True)
     print(points_table(report))
     return 0
+
+
+def _as_fast(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """With the seconds of each: the median of its rounds, as long as they took where the machine was fastest."""
+    fastest = min(each["beside"] for point in points for each in point["rounds"])
+    at_best = ([each["seconds"] * fastest / each["beside"] for each in point["rounds"]] for point in points)
+    return [point | {"seconds": statistics.median(each)} for point, each in zip(points, at_best, strict=True)]
 
 
 def _gone_on(before: dict[str, Any], now: dict[str, Any], path: Path) -> dict[str, Any]:

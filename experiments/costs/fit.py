@@ -26,7 +26,7 @@ class Peak:
     """Memory is largest at one of two moments: where all layers' activations live, or while the optimizer works."""
 
     layers: Prices
-    update: Prices
+    update: Prices  # known, not fitted
 
     def predict(self, terms: Terms) -> float:
         return max(self.layers.predict(terms), self.update.predict(terms))
@@ -43,27 +43,22 @@ def fitted(names: Sequence[str], points: Sequence[Terms], measured: Sequence[flo
     return Prices(dict(zip(names, (prices / scale).tolist(), strict=True)))
 
 
-def fitted_peak(
-    layers: Sequence[str], update: Sequence[str], points: Sequence[Terms], measured: Sequence[float]
-) -> Peak:
-    """As `fitted`, for the larger of two sums.
-
-    The search begins where the first sum alone fits best, and the second is this share of it, for each of some shares.
+def fitted_peak(names: Sequence[str], update: Prices, points: Sequence[Terms], measured: Sequence[float]) -> Peak:
+    """As `fitted`, for the larger of a sum and what `update` says. The search begins at shares of where the sum fits.
 
     Raises:
       InputError: as `fitted`.
     """
-    (first, first_scale), (second, second_scale) = (_scaled(names, points, measured) for names in (layers, update))
-    start, _ = nnls(first, np.ones(len(points)))
+    scaled, scale = _scaled(names, points, measured)
+    least = np.array([update.predict(point) for point in points]) / np.asarray(measured)
+    start, _ = nnls(scaled, np.ones(len(points)))
 
     def off(prices: np.ndarray) -> np.ndarray:
-        return np.maximum(first @ prices[: len(layers)], second @ prices[len(layers) :]) - 1
+        return np.maximum(scaled @ prices, least) - 1
 
-    share = np.full(len(update), 1 / len(update))
-    starts = [np.concatenate([start, factor * share]) for factor in (0.5, 0.8, 1.0)]
-    found = min((least_squares(off, x0, bounds=(0, np.inf)) for x0 in starts), key=lambda result: result.cost).x
-    parts = (layers, found[: len(layers)] / first_scale), (update, found[len(layers) :] / second_scale)
-    return Peak(*(Prices(dict(zip(names, prices.tolist(), strict=True))) for names, prices in parts))
+    searches = (least_squares(off, factor * start, bounds=(0, np.inf)) for factor in (0.5, 0.8, 1.0))
+    found = min(searches, key=lambda result: result.cost).x
+    return Peak(Prices(dict(zip(names, (found / scale).tolist(), strict=True))), update)
 
 
 def left_out(

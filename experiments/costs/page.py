@@ -26,7 +26,7 @@ OF = {  # what a price is of, and how many of it
     "logits": ("million logits", 1e6),
     "step": ("step", 1),
 }
-MEMORY = partial(fitted_peak, LAYERS, UPDATE)  # of one net
+MEMORY = partial(fitted_peak, LAYERS, Prices(UPDATE))  # of one net
 SECONDS = partial(fitted, TIME)  # of both nets together
 
 
@@ -89,14 +89,17 @@ def _without_logits(points: list[dict[str, Any]]) -> str:
 
 
 def _spread(points: list[dict[str, Any]]) -> list[str]:
-    """How much longer than its fastest round each shape's slowest took: what the machine itself adds."""
+    """How much longer a shape's slowest round took than its fastest: what the machine itself adds."""
     rounds = [point["rounds"] for point in points if len(point.get("rounds", ())) > 1]
     if not rounds:
         return []
-    longer = [max(seconds) / min(seconds) - 1 for seconds in rounds]
+    told = []
+    for of in (lambda each: each["seconds"], lambda each: each["seconds"] / each["beside"]):
+        longer = [max(map(of, each)) / min(map(of, each)) - 1 for each in rounds]
+        told.append(f"{statistics.median(longer):.0%} longer than its fastest (median), {max(longer):.0%} at most")
     return [
-        f"- the same program again: {len(rounds[0])} rounds, of which the fastest counts; the slowest took "
-        f"{statistics.median(longer):.0%} longer (median), {max(longer):.0%} at most"
+        f"- {len(rounds[0])} rounds, of which the median counts: a shape's slowest took {told[0]}; over the seconds of "
+        f"the same program beside it {told[1]}"
     ]
 
 
@@ -125,6 +128,5 @@ def _off(predicted: float, found: float) -> str:
 
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "points": points_table,
-    "points_xeon": points_table,
     "recipes": recipes_table,
 }

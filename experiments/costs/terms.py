@@ -4,7 +4,7 @@ from models.config import LongformerConfig, TransformerConfig
 from models.cost import TRAINING, attention_flops, masked_lm_flops
 
 LAYERS = ("parameters", "activations", "logits")  # memory between the forward pass and the backward one
-UPDATE = ("parameters",)  # memory while the optimizer works
+UPDATE = {"parameters": 16.0}  # bytes while the optimizer works: the number, its gradient and two moments, float32
 TIME = ("products", "attention", "band", "activations", "logits", "parameters", "step")
 BLOCK = 128  # queries that the window's program takes at a time (ops/sliding_window.py)
 

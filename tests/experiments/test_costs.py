@@ -7,10 +7,10 @@ import pytest
 from data.masking import predictions_per_row
 from errors import InputError
 from experiments.costs.__main__ import LEAST, main, planned
-from experiments.costs.fit import fitted, fitted_peak, left_out
+from experiments.costs.fit import Prices, fitted, fitted_peak, left_out
 from experiments.costs.measure import MODELS, Shape, drawn, measured, published
 from experiments.costs.page import SECONDS, points_table
-from experiments.costs.terms import BLOCK, LAYERS, TIME, UPDATE
+from experiments.costs.terms import BLOCK, LAYERS, TIME
 from experiments.sizes.measure import MASKED
 from models.cost import step_flops
 from ops.sliding_window import sliding_window_attention
@@ -18,7 +18,7 @@ from ops.sliding_window import sliding_window_attention
 PRICES = {"products": 1e-11, "attention": 3e-11, "band": 2e-11, "activations": 2e-7, "logits": 1e-8, "parameters": 9e-9}
 PRICES |= {"step": 1e-2}
 HELD = {"parameters": 16.0, "activations": 120.0, "logits": 8.0}
-WORKED = {"parameters": 30.0}  # bytes, while the optimizer works
+WORKED = {"parameters": 30.0}  # bytes, while the optimizer works; more than there are, so that both moments occur
 
 
 def parameters(shape: Shape) -> int:
@@ -58,9 +58,9 @@ def test_both_moments_at_which_memory_may_be_largest_are_found(model):
         value == WORKED["parameters"] * point["parameters"] for point, value in zip(points, held, strict=True)
     )
     assert 0 < at_work < len(points)  # or one of the moments was not there to be found
-    peak = fitted_peak(LAYERS, UPDATE, points, held)
+    peak = fitted_peak(LAYERS, Prices(WORKED), points, held)
     assert peak.layers.by_term == pytest.approx(HELD, rel=1e-3)
-    assert peak.update.by_term == pytest.approx(WORKED, rel=1e-3)
+    assert [peak.predict(point) for point in points] == pytest.approx(held, rel=1e-3)
 
 
 def test_too_few_points_or_a_step_without_time_are_one_sentence():
@@ -79,14 +79,14 @@ def test_too_few_shapes_are_refused_before_any_is_measured(options, tmp_path, ca
     assert min(2 * LEAST - 1 - len(TIME), LEAST - 1 - len(LAYERS)) >= 0
 
 
-def test_rounds_meet_all_shapes_in_turn_keep_the_least_and_go_on_where_they_stopped(tmp_path, monkeypatch, capsys):
-    turns, slow = [], 3.0
+def test_rounds_meet_all_shapes_in_other_orders_and_go_on_where_they_stopped(tmp_path, monkeypatch, capsys):
+    turns, slow, machine = [], 3.0, 3.0  # all of it from a machine that is three times as slow
 
     def measure(shape):
         turns.append(shape)
-        if len(turns) == 30:  # in the second round
+        if len(turns) == 40:  # in the second round
             raise KeyboardInterrupt
-        return made(shape, withheld=False, slower=slow)
+        return made(shape, withheld=False, slower=slow) | {"beside": machine * 0.4}
 
     told = {"command": "c", "commit": "0" * 40, "versions": {}, "cpu": "a", "cores": 2}
     monkeypatch.setattr("experiments.costs.__main__.measured", measure)
@@ -94,24 +94,26 @@ def test_rounds_meet_all_shapes_in_turn_keep_the_least_and_go_on_where_they_stop
     command = ["--fit=8", "--withheld=2", "--rounds=2", f"--out={tmp_path / 'points.json'}"]
     with pytest.raises(KeyboardInterrupt):
         main(command)
-    slow = 2.0
+    slow, machine = 1.5, 1.0
     assert main(command) == 0
-    del turns[29]  # the one that was lost
-    shapes = len(planned(8, 2))
-    assert turns[:shapes] == turns[shapes:] == [shape for shape, _ in planned(8, 2)]
+    del turns[39]  # the one that was lost
+    shapes = [shape for shape, _ in planned(8, 2)]
+    first, second = turns[: len(shapes)], turns[len(shapes) :]
+    assert set(first) == set(second) == set(shapes)
+    assert len({tuple(first), tuple(second), tuple(shapes)}) == 3  # orders
     points = json.loads((tmp_path / "points.json").read_text())["points"]
-    slower = [
-        point["seconds"] / made(shape, withheld=False)["seconds"]
-        for point, shape in zip(points, turns[:shapes], strict=True)
-    ]
-    assert slower == pytest.approx([3.0 if index < 29 - shapes else 2.0 for index in range(shapes)])
-    assert [len(point["rounds"]) for point in points] == [2] * shapes
-    assert (
-        "2 rounds, of which the fastest counts; the slowest took 50% longer (median), 50% at most"
-        in capsys.readouterr().out
-    )
+    slower = {
+        shape: point["seconds"] / made(shape, withheld=False)["seconds"]
+        for point, shape in zip(points, shapes, strict=True)
+    }
+    wanted = dict.fromkeys(second[:7], 1.0) | dict.fromkeys(second[7:], (1.0 + 1.5) / 2)  # at the faster machine
+    assert slower == pytest.approx(wanted)
+    assert [len(point["rounds"]) for point in points] == [2] * len(shapes)
+    page = capsys.readouterr().out
+    assert "a shape's slowest took 100% longer than its fastest (median), 100% at most; over the seconds of" in page
+    assert "the same program beside it 50% longer than its fastest (median), 50% at most" in page
     assert main(command) == 0
-    assert len(turns) == 2 * shapes  # nothing was left to measure
+    assert len(turns) == 2 * len(shapes)  # nothing was left to measure
 
 
 @pytest.mark.parametrize("shape", [*drawn("transformer", 4, seed=2), published("transformer", 1024)])
