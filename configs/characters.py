@@ -10,8 +10,9 @@ Beltagy et al. 2020, section 4.2: days on one large GPU at its five stages).
 
 With stages the net is a Longformer whose windows grow from the bottom layers to the top; each stage doubles the row and
 the windows and halves the learning rate (section 4.1 there: five stages, from 2,048 tokens to 23,040, where these come
-to 32,768). Scores slide over the text: by half a row, or by 512 tokens at base (section 4.2). text8 and enwik8 are cut
-by `python -m experiments.characters.prepare text8 --to=runs/data/text8 --in-order`. Published by the small model after
+to 32,768). Steps, rows, clipping and rates at base are those of table 12; its dilated heads are left out. Scores slide
+over the text: by half a row, or by 512 tokens at base (section 4.2). text8 and enwik8 are cut by
+`python -m experiments.characters.prepare text8 --to=runs/data/text8 --in-order`. Published by the small model after
 its five stages are 1.10 and 1.00 bits per byte of their tests (section 4.2 there), which is `loss` / ln 2, in 16 days
 on four RTX 8000. What the base stages would take of other machines: experiments/costs. None was run here.
 """
@@ -28,6 +29,8 @@ FIRST = {
     "base": (2_048, 512, 32, 2.5e-4, 430_000),
 }
 STAGES = 5
+# steps and rows of each stage at base (table 12 there); the others have the first stage's tokens in each
+BASE_STAGES = ((430_000, 32), (50_000, 32), (50_000, 16), (35_000, 16), (5_000, 16))
 
 
 def get_config(argument: str = ""):
@@ -36,6 +39,10 @@ def get_config(argument: str = ""):
         raise InputError(f"stage={chosen.stage} of the config argument is none of 1 to {STAGES}; 0 is no curriculum")
     length, window, rows, rate, steps = FIRST[chosen.size]
     doubled = 2 ** max(0, chosen.stage - 1)
+    at_once = max(1, rows // doubled)
+    rows = at_once
+    if chosen.size == "base" and chosen.stage:
+        steps, rows = BASE_STAGES[chosen.stage - 1]
     config = defaults.get_config()
     config.task = "causal_lm"
     runs = f"runs/characters_{chosen.size}"
@@ -54,7 +61,10 @@ def get_config(argument: str = ""):
     config.data.update(source="files", length=length * doubled, cross_documents=True, global_tokens="none")
     config.optimizer.update(learning_rate=rate / doubled, warmup_steps=min(100, steps // 10), schedule="cosine")
     config.optimizer.update(beta2=0.99, weight_decay=0.1)
-    config.train.update(steps=steps, batch_size=max(1, rows // doubled))
+    if chosen.size == "base":
+        config.optimizer.update(schedule="constant", warmup_steps=min(steps // 10, 10_000), clip_norm=0.25)
+        config.optimizer.weight_decay = 0.01
+    config.train.update(steps=steps, batch_size=rows, accumulation=rows // at_once)
     config.evaluation.update(
         every=max(1, steps // 15), batch_size=8, stride=512 if chosen.size == "base" else length // 2
     )

@@ -67,6 +67,8 @@ def get_config(argument: str = ""):
         config.optimizer.schedule = "cubic"
         config.workdir += "_further"
     config.optimizer.update(learning_rate=rate, warmup_steps=warmup)
+    if chosen.size in ("base", "large") and not chosen.further:
+        config.optimizer.clip_norm = 0.0  # none, as in table 9
     config.train.update(steps=steps, batch_size=max(1, rows * 512 // length), accumulation=micro_batches)
     config.evaluation.update(every=steps // 10, batch_size=8)
     config.checkpoint.every = min(1_000, steps // 10)

@@ -15,12 +15,13 @@ squad: `--config.data.source=tfds --config.data.name=squad` (or `squad/v2.0`), s
 `supports=True` asks also which sentences support the answer, as HotpotQA does (experiments/answering/hotpotqa.py).
 
 `overlap=True` (for nets that start from nothing) marks a document's words that the question has too, one of the
-features of Chen et al. 2017, section 3.2. Base is BERT's setting (Devlin et al. 2018, section 4.2): 80.8 exact match
-and 88.5 F1 of SQuAD 1.1 from its published weights, as its authors tell; two epochs are 11,000 steps of 16 rows of 384
-tokens. Tiny and small are for a CPU: with the keys of experiments/answering/sweep.py tiny, from nothing, answers QAMR's
-questions about a sentence at F1 44.7 after 2,000 steps of 32 sentences, 36 minutes on one core, and then SQuAD's about
-a paragraph at F1 36.6 after 1,000 steps, 44 minutes. After an hour of filling in words of novels it is 60.6 and 47.1,
-and of articles 37.0 in windows and 32.5 whole, after 400 steps.
+features of Chen et al. 2017, section 3.2. Base has settings from the grid of BERT's authors (Devlin et al. 2018,
+appendix A.3), who tell of 80.8 exact match and 88.5 F1 of SQuAD 1.1 from its published weights; two epochs of that are
+11,000 steps of 16 rows of 384 tokens. RoBERTa's are others (Liu et al. 2019, table 10): a rate of 1.5e-5, 48 rows and a
+warm-up of 6%. Tiny and small are for a CPU: with the keys of experiments/answering/sweep.py tiny, from nothing, answers
+QAMR's questions about a sentence at F1 44.7 after 2,000 steps of 32 sentences, 36 minutes on one core, and then SQuAD's
+about a paragraph at F1 36.6 after 1,000 steps, 44 minutes. After an hour of filling in words of novels it is 60.6 and
+47.1, and of articles 37.0 in windows and 32.5 whole, after 400 steps.
 """
 
 from configs import defaults

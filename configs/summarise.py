@@ -29,12 +29,13 @@ RECIPES = {
 
 
 def get_config(argument: str = ""):
-    chosen = parse_argument(argument, sizes=tuple(RECIPES), model="transformer", length=0, target=128, positions=0)
+    chosen = parse_argument(argument, sizes=tuple(RECIPES), model="transformer", length=0, target=0, positions=0)
     rate, warmup, steps, texts, dropout = RECIPES[chosen.size]
     config = defaults.get_config()
     config.task = "summarisation"
     config.workdir = f"runs/summarise_{chosen.size}"
     length = chosen.length or (16_384 if chosen.size == "led" else 512)
+    target = chosen.target or (512 if chosen.size == "led" else 128)  # abstracts of arXiv have some 300 tokens
     if chosen.size == "led":
         config.model.update(from_init=True, dtype="bfloat16", remat="full")
     else:
@@ -44,7 +45,7 @@ def get_config(argument: str = ""):
     config.model.dropout_rate = dropout
     config.model.max_global_tokens = 128  # questions of QMSum have up to 65
     config.tokenizer.vocab_size = 8_000
-    config.data.update(source="files", length=length, target_length=chosen.target)
+    config.data.update(source="files", length=length, target_length=target)
     config.data.buckets = tuple(length // part for part in (8, 4, 2) if length // part >= 64)
     config.data.length_groups = 20
     config.optimizer.update(learning_rate=rate, warmup_steps=warmup, schedule="linear")

@@ -43,6 +43,8 @@ def get_config(argument: str = ""):
     config.data.buckets = tuple(n for n in (16, 24, 32, 48, 96, 128) if n < length)
     config.optimizer.update(learning_rate=rate, warmup_steps=warmup, schedule="rsqrt", epsilon=1e-9)
     config.optimizer.schedule = "cosine" if chosen.size == "tiny" else "rsqrt"
+    if chosen.size != "tiny":
+        config.optimizer.update(weight_decay=0.0, clip_norm=0.0)  # plain Adam (section 5.3)
     config.train.update(steps=steps, batch_size=pairs, label_smoothing=0.1)
     config.evaluation.update(every=max(1, steps // 20), batch_size=64)
     config.checkpoint.update(every=max(1, steps // 20), best="perplexity")

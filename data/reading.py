@@ -140,12 +140,15 @@ def reading_examples(
     length: int,
     stride: int,
     question_length: int,
+    longest: int = 1,
     token_types: int = 0,
     labelled: bool = True,
 ) -> ReadingExamples:
     """Tokenise, and cut each document into windows that fit into `length` tokens beside its question.
 
-    A window shares `stride` tokens with the next. Questions are cut at `question_length` tokens.
+    A window shares `stride` tokens with the next. The place from which the next one looks for first tokens of answers
+    is half-way through these, or earlier, so that an answer of `longest` tokens, up to one more than are shared, is
+    whole in the window that looks for it. Questions are cut at `question_length` tokens.
 
     Raises:
       InputError: if that leaves no room for what is new in a window; naming the question, if its text or its document
@@ -166,7 +169,7 @@ def reading_examples(
     windows = []
     for number, (ids, document) in enumerate(zip(asked, documents, strict=True)):
         room = length - 2 - len(between) - min(len(ids), question_length)
-        windows += _windows(number, len(document.ids), room, stride)
+        windows += _windows(number, len(document.ids), room, stride, longest)
     places = [_token_places(*each) for each in zip(questions, documents, strict=True)] if labelled else None
     kept = tuple(ids[:question_length] for ids in asked)
     return ReadingExamples(
@@ -232,11 +235,12 @@ def _word_numbers(text: str, numbers: dict[str, int]) -> Int[np.ndarray, " _"]:
     return np.asarray(sorted(found), np.int32)
 
 
-def _windows(question: int, tokens: int, room: int, stride: int) -> list[Window]:
+def _windows(question: int, tokens: int, room: int, stride: int, longest: int) -> list[Window]:
     begins = [0]
     while begins[-1] + room < tokens:
         begins.append(begins[-1] + room - stride)
-    edges = [0, *(begin + stride // 2 for begin in begins[1:]), tokens]
+    looks = max(0, min(stride // 2, stride - longest + 1))
+    edges = [0, *(begin + looks for begin in begins[1:]), tokens]
     ends = [min(begin + room, tokens) for begin in begins]
     return [Window(question, *each) for each in zip(begins, ends, edges[:-1], edges[1:], strict=True)]
 

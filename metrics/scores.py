@@ -17,8 +17,12 @@ def binary_f1(confusion: np.ndarray) -> float:
 
 
 def macro_f1(confusion: np.ndarray) -> float:
-    """Unweighted mean over classes of each class's F1."""
-    return float(_f1_per_class(confusion).mean())
+    """Unweighted mean of the F1 of each class that is there or was answered; NaN without an example.
+
+    As scikit-learn's `f1_score(..., average="macro")`: what neither is nor was answered says nothing of the answers.
+    """
+    seen = confusion.sum(axis=0) + confusion.sum(axis=1) > 0
+    return float(_f1_per_class(confusion)[seen].mean()) if seen.any() else math.nan
 
 
 def _f1_per_class(confusion: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ et al. 2020, section 6): `data.length` decides.
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from itertools import groupby, islice
@@ -35,6 +36,8 @@ from tasks.spans import (
 from tasks.task import Answer, Batch, Totals
 from tasks.texts import read_split
 from tasks.trivial_answers import best_trivial
+
+log = logging.getLogger(__name__)
 
 ALWAYS = 1.0  # no probability is above it: there always is an answer
 
@@ -266,6 +269,7 @@ class QuestionAnswering(ExampleTask):
             length=data.length,
             stride=data.stride,
             question_length=data.question_length,
+            longest=self.config.prediction.max_answer,
             token_types=types if data.mark_overlap else min(types, 2),
             labelled=labelled,
         )
@@ -282,5 +286,10 @@ class QuestionAnswering(ExampleTask):
         how = {"document": data.text, "question": data.text_pair, "misplaced": data.misplaced_answers}
         questions = read_questions(records, labelled=labelled, **how)
         examples = self.extended(self._examples_of(questions.all, labelled=labelled), records, labelled=labelled)
+        if len(examples.windows) > len(examples.questions) and self.config.prediction.max_answer > data.stride + 1:
+            log.warning(
+                "windows share data.stride=%d tokens: some answers of up to prediction.max_answer=%d are whole in none",
+                *(data.stride, self.config.prediction.max_answer),
+            )
         print(f"{split}: {examples.told()}, {questions.moved} answers moved", flush=True)
         return examples

@@ -95,6 +95,17 @@ def words_question(document: str, *answers: str, text: str = "the whale") -> Que
     return Question("a", text, document, places, "file: question a")
 
 
+@pytest.mark.parametrize(("longest", "looks"), [(1, 10), (11, 10), (15, 6), (21, 0), (40, 0)])
+def test_an_answer_of_up_to_one_more_than_the_stride_is_whole_where_it_is_looked_for(longest, looks, tokenizer):
+    document = " ".join(f"w{n}" for n in range(150))
+    how = {"length": 64, "stride": 20, "question_length": 8, "longest": longest}
+    windows = reading_examples([words_question(document)], tokenizer, labelled=False, **how).windows
+    assert len(windows) > 2
+    assert [after.first - after.begin for after in windows[1:]] == [looks] * (len(windows) - 1)
+    whole = [each.end - (each.last - 1) for each in windows[:-1]]  # tokens from the last place that is looked at
+    assert (min(whole) >= longest) == (longest <= 21)
+
+
 def test_windows_share_the_stride_and_each_token_is_looked_at_once(tokenizer):
     document = " ".join(f"w{number}" for number in range(100))
     question = words_question(document, "w3", "w96")

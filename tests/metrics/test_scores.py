@@ -25,6 +25,12 @@ def test_scores_of_a_confusion_counted_by_hand():
     assert math.isclose(macro_f1(CONFUSION), (10 / 13 + 4 / 7) / 2)
 
 
+def test_a_class_that_neither_is_nor_was_answered_leaves_the_macro_f1_alone():
+    assert macro_f1(np.diag([3, 2, 0])) == 1.0
+    assert math.isclose(macro_f1(np.array([[3, 0, 0], [0, 0, 0], [2, 0, 0]])), (6 / 8 + 0) / 2)
+    assert math.isnan(macro_f1(np.zeros((3, 3))))
+
+
 def test_a_class_never_found_scores_zero_and_no_examples_score_nan():
     assert binary_f1(np.array([[3, 0], [2, 0]])) == 0.0
     assert math.isnan(confusion_accuracy(np.zeros((2, 2))))
