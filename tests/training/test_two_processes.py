@@ -188,7 +188,7 @@ from training import cluster
 config = defaults.get_config()
 config.cluster.address = "auto"
 cluster.join(config)
-print(jax.config.jax_cuda_visible_devices)
+print(jax.config.values["jax_cuda_visible_devices"])
 """
 
 
