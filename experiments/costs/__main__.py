@@ -1,4 +1,4 @@
-"""Measures the steps that prices are fitted to, and those that are withheld, and writes results/points.json.
+"""Measures the steps that prices are fitted to, and those that are withheld, and writes results/points_rounds.json.
 
     python -m experiments.costs                       all; some fifteen minutes, on a machine that does nothing else
     python -m experiments.costs --rounds=3            each shape thrice, all of them in turn, and the median counts
@@ -22,7 +22,7 @@ from experiments.costs.measure import MODELS, Shape, drawn, measured, published
 from experiments.costs.page import points_table, shape_of
 from whole_files import write_json
 
-OUT = machine.ROOT / "experiments" / "costs" / "results" / "points.json"
+OUT = machine.ROOT / "experiments" / "costs" / "results" / "points_rounds.json"
 PACKAGES = ("jax", "jaxlib", "flax")
 PUBLISHED_LENGTHS = (512, 1024)  # tokens
 LEAST = 4  # shapes of each net: one more than the terms of its memory, since each is left out once
