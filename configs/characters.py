@@ -39,10 +39,9 @@ def get_config(argument: str = ""):
         raise InputError(f"stage={chosen.stage} of the config argument is none of 1 to {STAGES}; 0 is no curriculum")
     length, window, rows, rate, steps = FIRST[chosen.size]
     doubled = 2 ** max(0, chosen.stage - 1)
-    at_once = max(1, rows // doubled)
-    rows = at_once
+    rows = at_once = max(1, rows // doubled)
     if chosen.size == "base" and chosen.stage:
-        steps, rows = BASE_STAGES[chosen.stage - 1]
+        steps, rows = BASE_STAGES[chosen.stage - 1]  # as many at once as the others have
     config = defaults.get_config()
     config.task = "causal_lm"
     runs = f"runs/characters_{chosen.size}"

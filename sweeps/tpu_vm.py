@@ -18,9 +18,8 @@ NUMBER = (
     "http://metadata.google.internal/computeMetadata/v1/instance/attributes/agent-worker-number)"
 )
 LONGEST_NAME = 60  # characters; a TPU's may have 63
-PYTHON = (
-    "$HOME/venv/bin/python"  # on each machine: what the image of a TPU VM has may be older than the packages ask for
-)
+# On each machine: what the image of a TPU VM has may be older than the packages ask for.
+PYTHON = "$HOME/venv/bin/python"
 INSTALL = (
     "python3 -m pip install -q --user uv && python3 -m uv venv -q --clear --python=3.11 $HOME/venv"
     f" && python3 -m uv pip install -q --python={PYTHON} -r requirements.txt && python3 -m uv pip install -q"

@@ -201,6 +201,33 @@ def test_the_one_process_of_a_machine_sees_all_its_gpus_under_slurm(tasks, seen)
     assert done.stdout.strip() == seen, done.stderr
 
 
+WAITS = """
+import sys, time
+from configs import defaults
+from training import cluster
+config = defaults.get_config()
+config.mode = sys.argv[1]
+config.cluster.update(address=sys.argv[2], processes=1, process=0)
+cluster.join(config)
+print("joined", flush=True)
+time.sleep(3)
+"""
+
+
+@pytest.mark.parametrize(("mode", "status"), [("evaluate", -signal.SIGTERM), ("train", 0)])
+def test_sigterm_ends_a_process_that_takes_no_steps_at_once(mode, status):
+    """In training JAX listens, and a step is saved first."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", WAITS, mode, address]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "joined\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == status
+
+
 @pytest.mark.slow
 def test_a_plan_of_two_processes_says_that_they_are_alike(tmp_path, arguments):
     """What a person runs on a cluster before anything else."""
