@@ -32,7 +32,7 @@ from experiments.answering.benchmark import places, prepare_or_score, read_quest
 from metrics.squad import squad_scores
 
 WORDS = 4_000  # of an article that are kept: none of what follows fits into rows of 4,096 tokens
-PUNCTUATION = str.maketrans(dict.fromkeys(string.punctuation + "\u2018\u2019\u00b4`_", " "))
+PUNCTUATION = str.maketrans(dict.fromkeys(string.punctuation + "\u2018\u2019\u00b4", " "))
 PARTS = {"train": "train", "dev": "validation"}  # theirs: ours
 
 

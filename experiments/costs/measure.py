@@ -117,7 +117,7 @@ def _built(shape: Shape) -> Built:
 
 @functools.cache
 def _program() -> tuple[Any, tuple[jax.Array, ...]]:
-    """Products, and passes over more numbers than a cache holds, about half of the time each; and its arrays."""
+    """Products, and passes over more numbers than a cache holds; and its arrays."""
 
     def run(a, b, numbers):
         for _ in range(4):

@@ -8,7 +8,8 @@ import pytest
 import train
 from errors import InputError
 from experiments.answering.benchmark import places, prepare_or_score
-from experiments.answering.triviaqa import prepare, questions_of, score
+from experiments.answering.triviaqa import prepare, questions_of, score, spaced
+from metrics.squad import exact_match
 
 ROOT = Path(__file__).resolve().parents[2]
 CITIES = ("Lima", "Oslo", "Rome", "Cairo")
@@ -104,3 +105,11 @@ def test_other_files_are_refused(tmp_path, source):
     (tmp_path / "nameless.json").write_text(json.dumps({"Data": nameless}))
     with pytest.raises(InputError, match="tc_1 has no answer"):
         score(tmp_path / "nameless.json", [])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Spider-Man", "spider man"), ("O\u2019Connor", "O'Connor"), ("a_b", "A B")]
+)
+def test_punctuation_is_a_space_as_in_triviaqas_own_script(one, other):
+    assert exact_match(spaced(one), spaced(other)) == 1
+    assert exact_match(one, other) == 0  # by SQuAD's rules
