@@ -29,16 +29,16 @@ LEAST = 4  # shapes of each net: one more than the terms of its memory, since ea
 
 
 def planned(fit: int, withheld: int) -> list[tuple[Shape, bool]]:
-    """Each shape, and whether it is withheld from the fit: the last ones drawn, the published size, and two new draws.
+    """Each shape, and whether it is withheld from the fit: the last ones drawn, the published size, three new draws.
 
-    A new draw was made when the terms had been settled, which the errors of those before had a part in.
+    A new draw is made when terms have been settled, which the errors of those before had a part in.
     """
     found = []
     for model in MODELS:
         shapes = drawn(model, fit + withheld, seed=0)
         found += [(shape, index >= fit) for index, shape in enumerate(shapes)]
         found += [(published(model, length), True) for length in PUBLISHED_LENGTHS]
-    for seed, model in itertools.product((1, 2), MODELS):
+    for seed, model in itertools.product((1, 2, 3), MODELS):
         found += [(shape, True) for shape in drawn(model, withheld, seed=seed)]
     return found
 
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fit", type=int, default=14, help="shapes of each net that prices are fitted to")
     parser.add_argument(
-        "--withheld", type=int, default=4, help="further shapes of each net, thrice, and the published ones"
+        "--withheld", type=int, default=4, help="further shapes of each net, four times, and the published ones"
     )
     parser.add_argument("--rounds", type=int, default=1, help="times that each shape is measured")
     parser.add_argument("--out", type=Path, default=OUT)
