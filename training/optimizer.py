@@ -79,12 +79,22 @@ class Optimizer:
         return self._transform(make_plan(self.settings, params)).init(self.moving(params))
 
     def update(
-        self, gradients: Params, opt_state: optax.OptState, params: Params, *, norm: jax.Array | None = None
+        self,
+        gradients: Params,
+        opt_state: optax.OptState,
+        params: Params,
+        *,
+        norm: jax.Array | None = None,
+        step: jax.Array | None = None,
     ) -> tuple[Params, optax.OptState]:
-        """What to add to the moving parameters, from their gradients; `norm` is the global norm of these, if known."""
+        """What to add to the moving parameters, from their gradients.
+
+        `norm` is the global norm of these, if known; the rate is that of `step`, which counts the steps that were
+        skipped too, and by default the number of updates before.
+        """
         transform = self._transform(make_plan(self.settings, params))
         norm = optax.tree.norm(gradients) if norm is None else norm
-        return transform.update(gradients, opt_state, self.moving(params), norm=norm)
+        return transform.update(gradients, opt_state, self.moving(params), norm=norm, step=step)
 
     def _transform(self, plan: Plan) -> optax.GradientTransformation:
         clip = self.settings.clip_norm
@@ -93,7 +103,7 @@ class Optimizer:
             _layer_by_layer(CORES[self.settings.name](self.settings)),
             _add_decay(plan),
             _scale_rates(plan),
-            optax.scale_by_learning_rate(self.schedule),
+            _scale_by_schedule(self.schedule),
         )
 
 
@@ -183,11 +193,20 @@ def _times(value: jax.Array, factor: Factor) -> jax.Array:
 def _clip_by_global_norm(clip: float) -> optax.GradientTransformation:
     """As optax.clip_by_global_norm, from a norm that is known: to find it again XLA would keep 4 bytes a parameter."""
 
-    def update(updates, state, params=None, *, norm):
+    def update(updates, state, params=None, *, norm, step):
         factor = jnp.minimum(1, clip / norm)  # of no gradient at all the norm is 0: the lesser of 1 and infinity
         return jax.tree.map(lambda u: u * factor.astype(u.dtype), updates), state
 
     return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)
+
+
+def _scale_by_schedule(schedule: optax.Schedule) -> optax.GradientTransformation:
+    scale = optax.scale_by_learning_rate(schedule)
+
+    def update(updates, state, params=None, *, norm, step):
+        return scale.update(updates, state if step is None else state._replace(count=step), params)
+
+    return optax.GradientTransformationExtraArgs(scale.init, update)
 
 
 def _add_decay(plan: Plan) -> optax.GradientTransformation:

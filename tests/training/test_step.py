@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 from errors import InputError
-from tests.training.toy import Trainer, batch_of, bits, spoiled, unlabelled
+from tests.training.toy import STEPS, Trainer, batch_of, bits, settings, spoiled, unlabelled
 from training.checkpoint import Checkpoints
 from training.diagnosis import find_fault, stopping_sentence
 from training.guard import Watch, make_watch
 from training.layers import layer_names
+from training.optimizer import make_schedule
 from training.restore import restore_newest
 from training.tally import line_values
 
@@ -49,6 +50,18 @@ def test_a_batch_with_nan_counts_for_nothing_and_the_next_steps_do_not_know_of_i
     assert int(trainer.state.step) == 5
     told, clean = ({n: float(v) for n, v in t.state.tally.items() if v.ndim == 0} for t in (trainer, other))
     assert told == clean | {"skipped": 2.0}
+
+
+def test_after_skipped_steps_the_rate_is_that_of_the_step_as_it_is_written():
+    falling = {"schedule": "linear", "weight_decay": 0.0}
+    trainer, other = Trainer(**falling), Trainer(**falling)
+    rates = make_schedule(settings(**falling), steps=STEPS)
+    trainer.go(spoiled(0), spoiled(1)).pass_over().go(batch_of(2))
+    other.go(batch_of(2))
+    for name, start in Trainer(**falling).params.items():
+        late, early = trainer.params[name] - start, other.params[name] - start
+        np.testing.assert_allclose(late, early * float(rates(3) / rates(0)), rtol=1e-4, atol=1e-7)
+        assert np.abs(late - early).max() > 1e-4
 
 
 def test_after_as_many_skipped_steps_in_a_row_as_allowed_nothing_moves_any_more():

@@ -17,6 +17,7 @@ from training.state import initial_state
 from training.step import empty_tally, make_train_step
 
 ROWS, PARTS = 4, 2
+STEPS = 100
 
 
 class Net(nnx.Module):
@@ -70,7 +71,7 @@ TASK = Regression()
 def built(optimizer: tuple[tuple[str, object], ...], watch: Watch, root: bool):
     """(skeleton, start, step), compiled once for all tests that want the same."""
     chosen = settings(**dict(optimizer))
-    transform = make_optimizer(chosen, make_schedule(chosen, steps=100))
+    transform = make_optimizer(chosen, make_schedule(chosen, steps=STEPS))
     skeleton, mesh = Skeleton(lambda rngs: Net(rngs=rngs, root=root)), make_mesh(ONE_DEVICE)
     tally = empty_tally(TASK, skeleton, put_batch(batch_of(0), mesh, accumulation=PARTS))
     start = jax.jit(lambda: initial_state(skeleton, transform, key=jax.random.key(0), tally=tally, given={}))
