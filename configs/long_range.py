@@ -14,7 +14,8 @@ on each side, no global token, as LRA's); longformer_global (the first token is 
 `settings=repository` takes the hyperparameters of LRA's config files, `settings=paper` those of the paper's appendix
 where it tells others (listops and text: six layers; text of 4,096 bytes), `settings=reduced` a small net for two
 processor cores, and ListOps of shorter rows, which experiments/long_range/README.md tells how to make. The best
-validation score decides which checkpoint is tested, where LRA tested the last one.
+validation score decides which checkpoint is tested, where LRA tested the last one. What else differs from LRA, such as
+what nets begin with: experiments/long_range/README.md.
 
 Published, one run each (Tay et al. 2020, table 1), Transformer and Longformer: listops 36.37 and 35.63, text 64.27 and
 62.85, retrieval 57.46 and 56.89, image 42.44 and 42.22, pathfinder 71.40 and 69.71, path_x at chance. Chance: 17.5, 50,
@@ -25,8 +26,8 @@ was tried on made-up files of that form. --config.model.interaction=nli shows th
 of the two vectors too: LRA's code can, its settings do not. With pretrain=True only each pair's first paper is read.
 
 Cost at the repository's settings, the products of models/cost.py for all steps, nothing measured: listops 32 PFLOP
-(Longformer 20), text 20 at 1,000 bytes, retrieval 38 (10), image 11 (27), pathfinder 29, path_x 207
-(8). None was run yet.
+(Longformer 20), text 20 at 1,000 bytes, retrieval 38 (10), image 11 (27), pathfinder 29, path_x 1,660 (64). None was
+run yet.
 
 Pathfinder's places are sinusoids in LRA's files, with which its users report chance (its issue 60): for learned ones,
 --config.model.positions=learned. What those files say of a Longformer on path_x is not known; it has the Transformer's.
@@ -82,8 +83,8 @@ REPOSITORY = {
         schedule="cosine", decay=0.0, pooling="mean", dropout=0.2, masked=0.5,
     ),
     "path_x": Task(
-        16384, 32, 1, 2, 8, 32, 64, 62_400, 1e-3, 312, 312,
-        schedule="cosine", decay=0.0, positions="learned", masked=0.5, clip=1.0,
+        16384, 32, 1, 2, 8, 32, 64, 500_000, 1e-3, 2_500, 2_500,
+        schedule="cosine", decay=0.0, pooling="mean", positions="learned", masked=0.5, clip=1.0,
     ),
 }  # fmt: skip
 # Nets differ in more than attention there. A block of 50 or 64 tokens is a window of half of it on each side.

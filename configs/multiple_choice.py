@@ -48,6 +48,8 @@ def get_config(argument: str = ""):
     config.data.update(train="train", validation="dev", test="test", length=512, buckets=(128, 256, 384))
     config.data.update(text="article", text_pair="questions", choices="options", label="answers", blank="_")
     config.optimizer.update(learning_rate=rate, warmup_steps=round(0.06 * steps), weight_decay=0.1, schedule="linear")
+    if chosen.size in ("base", "large"):
+        config.optimizer.clip_norm = 0.0  # as RoBERTa's own command for RACE
     config.train.update(steps=steps, batch_size=questions, accumulation=micro_batches)
     config.evaluation.update(every=max(1, steps // 20), batch_size=16)
     config.checkpoint.update(every=max(1, steps // 20), best="accuracy")

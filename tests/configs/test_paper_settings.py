@@ -2,7 +2,7 @@
 
 import pytest
 
-from configs import characters, pretrain, summarise, translate
+from configs import characters, glue, long_range, multiple_choice, pretrain, summarise, translate
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,7 @@ def test_characters_by_stages_at_base_are_table_12s(stage, steps, rows):
 def test_what_the_papers_do_not_clip_or_decay_is_neither():
     assert pretrain.get_config("base,model=transformer").optimizer.clip_norm == 0
     assert pretrain.get_config("tiny,model=transformer").optimizer.clip_norm > 0
+    assert glue.get_config("mnli").optimizer.clip_norm == multiple_choice.get_config("base").optimizer.clip_norm == 0
     first = translate.get_config("base").optimizer
     assert (first.clip_norm, first.weight_decay) == (0, 0)
 
@@ -30,3 +31,13 @@ def test_what_the_papers_do_not_clip_or_decay_is_neither():
 def test_an_abstract_has_room():
     assert summarise.get_config("led").data.target_length == 512
     assert summarise.get_config("tiny").data.target_length == 128
+
+
+def test_path_x_has_the_repositorys_settings():
+    """LRA's image/configs/pathfinder128/base_pathfinder128_config.py: 160,000 pictures, 64 at a time, 200 times."""
+    config = long_range.get_config("path_x")
+    assert (config.train.batch_size, config.train.steps) == (64, 160_000 // 64 * 200)
+    assert config.optimizer.warmup_steps == config.evaluation.every == 160_000 // 64
+    assert (config.model.pooling, config.model.positions) == ("mean", "learned")
+    assert (config.model.depth, config.model.heads, config.model.width, config.model.mlp_width) == (1, 2, 32, 32)
+    assert (config.optimizer.clip_norm, config.optimizer.learning_rate, config.data.length) == (1.0, 1e-3, 16_386)
