@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from errors import InputError
+from errors import InputError, told_in_one_sentence
 from experiments.machine import ROOT
 from experiments.pages import page_files, regenerated
 from experiments.recheck import find, measured_again
@@ -73,8 +73,10 @@ def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
                 print(f"{page.relative_to(root)} differs from its records; run python -m experiments.ledger --write")
             return 1 if stale else 0
         print(records_table(read_records(root / "experiments")), end="")
-    except InputError as error:
-        print(error, file=sys.stderr)
+    except (InputError, OSError) as error:
+        if (told := told_in_one_sentence(error)) is None:
+            raise
+        print(told, file=sys.stderr)
         return 2
     return 0
 

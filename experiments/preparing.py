@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from errors import InputError
+from errors import InputError, told_in_one_sentence
 
 
 def present(source: Path, names: Iterable[str]) -> list[str]:
@@ -46,7 +46,9 @@ def command(
     try:
         for line in prepare(given.source, given.out):
             print(line)
-    except InputError as error:
-        print(error, file=sys.stderr)
+    except (InputError, OSError) as error:
+        if (told := told_in_one_sentence(error)) is None:
+            raise
+        print(told, file=sys.stderr)
         return 2
     return 0

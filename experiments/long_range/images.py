@@ -9,6 +9,7 @@ image/{train,validation,test}.jsonl and image/tokenizer.json.
 """
 
 import io
+import lzma
 import sys
 import tarfile
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ def from_archive(path: Path) -> Iterator[Example]:
             found = {file.name: archive.extractfile(file).read() for file in archive if file.isfile()}
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; --source should hold train.tar.xz and test.tar.xz") from error
-    except (OSError, EOFError, tarfile.TarError) as error:
+    except (OSError, EOFError, lzma.LZMAError, tarfile.TarError) as error:
         raise InputError(f"{path}: the archive is cut short or damaged ({error}); fetch it again") from error
     for name in sorted(found):
         try:

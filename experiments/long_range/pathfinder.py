@@ -43,6 +43,7 @@ DISC = sum(
 THICKNESS, DOT = 0.9, 1.3  # width of a dash; radius of a dot
 SMOOTH = 4  # pictures are drawn so many times larger, then shrunk
 TRIES = 12  # directions tried before a curve is begun anew
+STARTS = 10_000  # pictures begun before their settings are refused, half a minute; the published ones need some ten
 CLASSES = {True: "connected", False: "apart"}
 
 Point = tuple[float, float]
@@ -85,9 +86,12 @@ def placed(random: random.Random, dashes: int, distractors: int) -> tuple[list[C
 
     A picture is kept only if its dots would be about as far from each other with either answer: otherwise their
     distance alone would tell 72 % of the answers.
+
+    Raises:
+      InputError: so many curves find no place.
     """
     lengths = (dashes, dashes, *[max(2, dashes // 3)] * distractors)
-    while True:
+    for _ in range(STARTS):
         curves, taken = [], 0
         for length in lengths:
             found = next(filter(None, (_grown(random, length, taken) for _ in range(50))), None)
@@ -99,6 +103,10 @@ def placed(random: random.Random, dashes: int, distractors: int) -> tuple[list[C
                 break
         else:
             return curves, dots
+    raise InputError(
+        f"two curves of {dashes} dashes and {distractors} short ones found no place beside each other in {STARTS:,} "
+        "pictures; give fewer dashes or distractors"
+    )
 
 
 def _alike(random: random.Random, first: Curve, second: Curve) -> dict[bool, Dots] | None:

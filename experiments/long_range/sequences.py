@@ -14,7 +14,7 @@ from tokenizers import models, pre_tokenizers
 
 from data.tokenizer import Tokenizer
 from data.tokenizer_training import BERT_SPECIALS
-from errors import InputError
+from errors import InputError, told_in_one_sentence
 from experiments.finetuning.prepare import Example, Summary, with_shared, write_splits
 
 SPLITS = ("train", "validation", "test")
@@ -57,7 +57,9 @@ def command(
     try:
         directory = given.pop("to")
         print(*write(settings(**given), directory), sep="\n")
-    except InputError as error:
-        print(error, file=sys.stderr)
+    except (InputError, OSError) as error:
+        if (told := told_in_one_sentence(error)) is None:
+            raise
+        print(told, file=sys.stderr)
         return 2
     return 0

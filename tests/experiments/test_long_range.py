@@ -152,6 +152,15 @@ def test_what_is_no_image_is_named(tmp_path):
         archive.addfile(entry, io.BytesIO(b"abc"))
     with pytest.raises(InputError, match=r"train/cat/1.png is not an image"):
         images.prepare(tmp_path, tmp_path / "out")
+    with tarfile.open(tmp_path / "train.tar.xz", "w:xz") as archive:
+        entry = tarfile.TarInfo("train/cat/1.png")
+        entry.size = 10_000
+        archive.addfile(entry, io.BytesIO(np.random.default_rng(0).bytes(entry.size)))
+    whole = bytearray((tmp_path / "train.tar.xz").read_bytes())
+    whole[len(whole) // 2] ^= 1
+    (tmp_path / "train.tar.xz").write_bytes(whole)
+    with pytest.raises(InputError, match=r"train.tar.xz: the archive is cut short or damaged"):
+        images.prepare(tmp_path, tmp_path / "out")
 
 
 def test_a_picture_is_the_same_whichever_others_are_drawn():
@@ -210,3 +219,16 @@ def test_path_settings_that_find_no_place_are_refused():
         pathfinder.Settings(dashes=40)
     with pytest.raises(InputError, match="side=8 pixels is too small"):
         pathfinder.Settings(side=8)
+
+
+def test_curves_that_find_no_place_are_told_instead_of_looked_for_for_ever(monkeypatch):
+    monkeypatch.setattr(pathfinder, "STARTS", 5)
+    with pytest.raises(InputError, match="two curves of 14 dashes and 60 short ones found no place"):
+        pathfinder.placed(generator(2, "test"), 14, 60)
+
+
+@pytest.mark.parametrize("make", [listops.main, pathfinder.main])
+def test_a_place_where_nothing_can_be_written_is_told(make, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert make([f"--to={tmp_path}/file/data", "--train=1", "--validation=1", "--test=1"]) == 2
+    assert "file" in capsys.readouterr().err.partition(":")[0]
