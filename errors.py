@@ -1,6 +1,7 @@
 """The one exception that means: what the user gave cannot be used; and how errors are told."""
 
 import difflib
+import errno
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,13 +9,27 @@ from typing import Any
 class InputError(ValueError):
     """Bad input, told in one sentence: the file, line or key at fault and what to do about it.
 
-    `train.py` prints the sentence and exits with status 2; a traceback would only hide it. Anything else that is raised
-    is a defect of ours and keeps its traceback.
+    `train.py` prints the sentence and exits with `status_of` it; a traceback would only hide it. Anything else that is
+    raised is a defect of ours and keeps its traceback.
     """
 
 
 class NoSplitError(InputError):
     """A split that the config does not name."""
+
+
+class ApartError(InputError):
+    """The processes of one run did not find each other, which may be so once and not the next time."""
+
+
+PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN)  # of a share that is away
+LASTS, MAY_PASS = 2, 1  # statuses of train.py
+
+
+def status_of(error: Exception) -> int:
+    """LASTS where the same command would end the same way, so that what starts it again need not."""
+    away = isinstance(error, ApartError) or (isinstance(error, OSError) and error.errno in PASSING)
+    return LASTS if told_in_one_sentence(error) and not away else MAY_PASS
 
 
 def told_in_one_sentence(error: Exception) -> str | None:

@@ -14,7 +14,7 @@ import jax
 
 import pretrained
 from configs import command_line
-from errors import pick, told_in_one_sentence
+from errors import pick, status_of, told_in_one_sentence
 from models import HEADS, MODELS
 from models.build import builder, net_sizes
 from models.cost import step_flops
@@ -116,4 +116,4 @@ if __name__ == "__main__":
         ours, sys.stderr = sys.stderr, open(os.devnull, "w")  # noqa: SIM115  (on a full disk each writer has a traceback)
         print(f"train.py: {' '.join(told.split())}" if told else traceback.format_exc(), file=ours, flush=True)
         # A normal exit would wait for other processes, and for those writers.
-        (os._exit if "disk is full" in (told or "") or jax.process_count() > 1 else sys.exit)(2 if told else 1)
+        (os._exit if "disk is full" in (told or "") or jax.process_count() > 1 else sys.exit)(status_of(error))

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from errors import InputError, told_in_one_sentence
+from errors import LASTS, InputError, told_in_one_sentence
 from sweeps import jobset, plot, search, slurm, table, tpu_vm
 from sweeps.devices import Share, shares
 from sweeps.running import Runner
@@ -57,6 +57,8 @@ def point(sweep: Sweep, given: argparse.Namespace) -> int:
     more = ["--config.cluster.address=auto"] if given.distributed else []
     runner = _runner(sweep, more=more, leads=not given.distributed or leads(os.environ))
     end = runner.run(points[given.number], Share())
+    if end == FAILED and any(each.status == LASTS for each in runner.state.ended(points[given.number])):
+        return LASTS
     return STATUS if end == STOPPED else int(end != DONE)
 
 

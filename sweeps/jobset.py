@@ -1,8 +1,9 @@
 """JobSets for TPU slices of Google Kubernetes Engine: one for each point that is not done, for Kueue to admit.
 
 Each JobSet is one slice: a Job with one pod for each of its machines. A pod that ends badly, or whose slice is taken
-away, restarts the JobSet, and the run goes on from its checkpoint. The checkout is in the image; the sweep's directory
-lies on a volume that every machine mounts. Formats: jobset.x-k8s.io/v1alpha2; batch/v1; Kueue's queue-name label.
+away, restarts the JobSet, and the run goes on from its checkpoint; what would only end the same way again fails it at
+once. The checkout is in the image; the sweep's directory lies on a volume that every machine mounts. Formats:
+jobset.x-k8s.io/v1alpha2; batch/v1; Kueue's queue-name label.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from errors import InputError
+from errors import LASTS, InputError
 from sweeps.sweep import Sweep, cloud_name
 
 ONE_MACHINE = {"tpu-v5-lite-podslice": 8, "tpu-v6e-slice": 8}  # most chips of a slice that is one machine; others: 4
@@ -24,6 +25,7 @@ NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123, as Kuberne
 LONGEST_NAME = 40  # the pods' names add up to 23 to it, and may have 63
 EXCLUSIVE = "alpha.jobset.sigs.k8s.io/exclusive-topology"  # a pool of machines for each JobSet alone
 MOST_RESTARTS = 20
+CONTAINER = "train"
 SECONDS_TO_SAVE = 120
 SECONDS_KEPT = 600  # of what has ended; a point of that name is applied again only once it is gone
 
@@ -89,6 +91,14 @@ def _jobset(given: argparse.Namespace, sweep: Sweep, number: int, chips: int, ma
         "completions": machines,
         "completionMode": "Indexed",
         "backoffLimit": 0,  # one pod that fails fails the Job, and with it the JobSet restarts as a whole
+        "podFailurePolicy": {
+            "rules": [
+                {
+                    "action": "FailJob",
+                    "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": [LASTS]},
+                }
+            ]
+        },
         "template": {"spec": _pod(given, number, chips, machines)},
     }
     return {
@@ -103,7 +113,10 @@ def _jobset(given: argparse.Namespace, sweep: Sweep, number: int, chips: int, ma
         },
         "spec": {
             "ttlSecondsAfterFinished": SECONDS_KEPT,
-            "failurePolicy": {"maxRestarts": MOST_RESTARTS},
+            "failurePolicy": {
+                "maxRestarts": MOST_RESTARTS,
+                "rules": [{"name": "lasts", "action": "FailJobSet", "onJobFailureReasons": ["PodFailurePolicy"]}],
+            },
             "replicatedJobs": [{"name": "slice", "replicas": 1, "template": {"spec": job}}],
         },
     }
@@ -121,7 +134,7 @@ def _pod(given: argparse.Namespace, number: int, chips: int, machines: int) -> d
         },
         "containers": [
             {
-                "name": "train",
+                "name": CONTAINER,
                 "image": given.image,
                 "command": [*command, "--distributed"] if machines > 1 else command,
                 "ports": [{"containerPort": 8471}, {"containerPort": 8080}],

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from errors import InputError
+from errors import ApartError, InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = ("ops", "data", "metrics", "models", "pretrained", "decoding", "tasks", "training")
@@ -47,7 +47,7 @@ def join(config: Any) -> None:
             )
     except (RuntimeError, ValueError) as error:
         why = str(error).strip().splitlines()[0]
-        raise InputError(
+        raise (ApartError if isinstance(error, RuntimeError) else InputError)(
             f"cluster.address={settings.address!r} (process {settings.process} of {settings.processes}): the processes "
             f"did not find each other: {why}"
         ) from error

@@ -1,5 +1,6 @@
 """The files that clusters read: what they ask for, that they name what is not done and nothing else."""
 
+import functools
 import os
 import re
 import shlex
@@ -16,6 +17,7 @@ from errors import InputError
 from sweeps import Sweep, grid, jobset
 from sweeps.__main__ import leads, main
 from sweeps.jobset import EXCLUSIVE
+from sweeps.running import Runner
 from sweeps.slurm import ranges
 from sweeps.state import Ended, State
 from sweeps.sweep import cloud_name, load
@@ -120,6 +122,25 @@ def test_each_point_that_is_not_done_becomes_a_jobset_of_one_slice(capsys, place
     assert container["command"] == ["python", "-m", "sweeps", "point", place, "0", "--distributed"]
     assert container["resources"]["limits"] == {"google.com/tpu": 4}
     assert pod["volumes"][0]["persistentVolumeClaim"] == {"claimName": "runs"}
+
+
+def test_a_jobset_is_not_started_again_for_what_would_end_the_same_way(capsys, place, tmp_path):
+    (one, *_) = yaml.safe_load_all(printed(capsys, "jobset", place, "--image=i", "--claim=c", f"--mount={tmp_path}"))
+    assert one["spec"]["failurePolicy"]["rules"] == [
+        {"name": "lasts", "action": "FailJobSet", "onJobFailureReasons": ["PodFailurePolicy"]}
+    ]
+    (job,) = one["spec"]["replicatedJobs"]
+    (rule,) = job["template"]["spec"]["podFailurePolicy"]["rules"]
+    (container,) = job["template"]["spec"]["template"]["spec"]["containers"]
+    assert rule["onExitCodes"] == {"containerName": container["name"], "operator": "In", "values": [2]}
+
+
+@pytest.mark.parametrize(("ended", "status"), [(2, 2), (1, 1), (0, 0)])
+def test_a_point_ends_as_its_command_where_that_lasts(ended, status, place, tmp_path, monkeypatch):
+    program = tmp_path / "program.py"
+    program.write_text(f"raise SystemExit({ended})")
+    monkeypatch.setattr("sweeps.__main__.Runner", functools.partial(Runner, program=program))
+    assert main(["point", place, "0"]) == status
 
 
 @pytest.mark.parametrize(
