@@ -20,10 +20,12 @@ import numpy as np
 
 from configs.described import described
 from data.masking import predictions_per_row
+from data.tokenizer_training import BERT_SPECIALS
 from errors import InputError
 from experiments import machine
 from experiments.costs.page import fitted_prices
 from experiments.costs.terms import terms
+from experiments.long_range import listops
 from models import HEADS, MODELS
 from models.build import builder
 from skeleton import Skeleton
@@ -47,6 +49,7 @@ RECIPES = (  # those of at least 512 numbers a token: narrower nets fill no acce
     "configs/long_range.py:listops,net=transformer",
     "configs/long_range.py:listops,net=longformer",
 )
+ENTRIES = {"runs/data/listops": len(BERT_SPECIALS) + len(listops.WORDS)}  # of the tokenizers that recipes read
 COMPILED = RECIPES[:2]  # rows of words of the standard library, so that nothing need be there but the compiler
 LEARNT, WORDS = 8192, 50_265  # entries that the standard library gives, and rows of the table of words with spare ones
 
@@ -56,7 +59,7 @@ def counted(recipe: str) -> dict[str, Any]:
     place = machine.ROOT / recipe.partition(":")[0]
     config = described(f"{place}:{recipe.partition(':')[2]}", function="get_config", what="recipe")
     kind, net = MODELS[config.model.name]
-    sizes = model_sizes(config, kind)
+    sizes = model_sizes(config, kind, ENTRIES[path] if (path := config.tokenizer.path) else 0)
     whole = config.task in ("masked_lm", "causal_lm")  # other heads are too small to count
     build = builder(sizes, net, HEADS[config.task]) if whole else lambda rngs: net(sizes, rngs=rngs)
     parameters = Skeleton(build).parameter_count

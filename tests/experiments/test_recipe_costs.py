@@ -66,6 +66,15 @@ def test_a_recipe_is_counted_as_train_counts_it(name):
     assert (found["steps"], found["rows"]) == (config.train.steps, config.train.batch_size)
 
 
+@pytest.mark.parametrize("net", ["transformer", "longformer"])
+def test_a_recipe_that_reads_its_tokenizer_has_the_words_of_that_file(net):
+    found = recipes.counted(f"configs/long_range.py:listops,net={net}")
+    layer = (
+        4 * (512 * 512 + 512) + 2 * 512 * 1024 + 1024 + 512 + 4 * 512 + (3 * (512 * 512 + 512)) * (net != "transformer")
+    )
+    assert found["terms"]["parameters"] == 20 * 512 + 4 * layer + 2 * 512
+
+
 def test_a_causal_band_has_one_side():
     terms = recipes.counted("configs/characters.py:tiny,stage=1")["terms"]  # rows of 256 tokens, four layers of 128
     spans = [BLOCK + window for window in growing_windows(4, 64)]
