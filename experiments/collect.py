@@ -11,26 +11,17 @@ import argparse
 import hashlib
 import json
 import re
-import shlex
 import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from errors import InputError
-from experiments.record import STUDIES, Baseline, Device, Published, Record, write_record
+from errors import InputError, told_in_one_sentence
+from experiments.finished_run import FinishedRun
+from experiments.record import STUDIES, Baseline, Published, Record, write_record
 from tabulated import mean_and_deviation
-from training.journal import read_lines
 from training.run_directory import completed, flatten
-from whole_files import read_json
-
-# Keys that may differ between the seeds of one record, or say nothing of the numbers; a prefix stands for its group.
-# Fewer than a resumed run may change: how a score was made decides it, as evaluation.batches or mesh.
-FREE = (
-    "seed", "workdir", "mode", "compilation_cache", "log", "prediction", "evaluation.split", "data.cache",
-    "data.read_ahead",
-)  # fmt: skip
 
 
 def collect(
@@ -52,7 +43,7 @@ def collect(
     """
     if not workdirs:
         raise InputError("no work directory was given; name one for each seed")
-    runs = sorted((_Run(Path(directory), metric, split) for directory in workdirs), key=lambda run: run.seed)
+    runs = sorted((FinishedRun(Path(directory), metric, split) for directory in workdirs), key=lambda run: run.seed)
     if len({run.decisive.get("init_from") for run in runs}) > 1:  # each seed may start from the run of its own
         for run in runs:
             run.decisive["init_from"] = _without_seed(run.decisive.get("init_from", ""), run.seed)
@@ -62,6 +53,7 @@ def collect(
     for run in runs:
         run.refuse_unfinished()
         run.refuse_outdated()
+        run.refuse_worse()
     values = tuple(run.value for run in runs)
     mean, deviation = mean_and_deviation(values)
     return Record(
@@ -79,6 +71,7 @@ def collect(
         recipe=first.recipe,
         config_sha256=_digest(first.decisive),
         command=first.command,
+        scored_by=first.scored_by,
         commit=" ".join(dict.fromkeys(commit for run in runs for commit in run.commits)),
         versions=first.versions,
         device=first.device,
@@ -96,137 +89,7 @@ def write_collected(workdirs: Sequence[Path], *, name: str, **what: Any) -> None
         print(f"{name}: {error}", file=sys.stderr)
 
 
-class _Run:
-    """One work directory; each part is read when it is asked for, so that an override spares what it overrides."""
-
-    def __init__(self, directory: Path, metric: str, split: str):
-        self.directory, self.metric, self.split = directory, metric, split
-        if not directory.is_dir():
-            raise InputError(f"{directory}: no such work directory")
-        self.config = self._read("config.json")
-        self.decisive = {k: v for k, v in flatten(self.config).items() if not _is_free(k)}
-        starts = self._read("environment.json")
-        # One entry for each time the run was started; the first one began the training. Once there was no list.
-        self._starts = starts if isinstance(starts, list) and starts else [starts]
-        self._start = self._starts[0]
-        self._result = self._find_result()
-
-    @property
-    def seed(self) -> int:
-        return self._key(self.config, "config.json", "seed")
-
-    @property
-    def value(self) -> float:
-        where = f"result_{self.split}.json or metrics.jsonl"
-        value = self._key(self._result, where, self.metric)
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            raise InputError(f"{self.directory}: {self.metric} of {where} is no score but {value!r}")
-        return value
-
-    @property
-    def baseline(self) -> Baseline:
-        told = self._result.get("baseline") or {}
-        value = told.get("value", told.get(self.metric))
-        if "name" not in told or value is None:
-            raise InputError(
-                f"{self.directory}: the result of {self.split} names no baseline for {self.metric}; "
-                "evaluate that split with config.mode=evaluate, or give --baseline=NAME:VALUE"
-            )
-        return Baseline(name=told["name"], value=value)
-
-    @property
-    def recipe(self) -> str:
-        words = self._key(self._start, "environment.json", "command")
-        for at, word in enumerate(words):
-            key, equals, rest = word.partition("=")
-            if key.lstrip("-") == "config" and key.startswith("-"):
-                return rest if equals else words[at + 1]
-        raise InputError(f"{self.directory}/environment.json: the command {shlex.join(words)!r} has no --config")
-
-    @property
-    def command(self) -> str:
-        """The newest: a run of an endless schedule may have been given more steps since it was begun."""
-        return shlex.join(["python", *self._key(self._starts[-1], "environment.json", "command")])
-
-    @property
-    def commits(self) -> list[str]:
-        """Of every start: a run that went on at another commit is of both."""
-        return [
-            self._key(start, "environment.json", "commit")
-            + ("+changes" if self._key(start, "environment.json", "dirty") else "")
-            for start in self._starts
-        ]
-
-    @property
-    def versions(self) -> dict[str, str]:
-        return self._key(self._start, "environment.json", "versions")
-
-    @property
-    def device(self) -> Device:
-        cpu, cores, devices = (self._key(self._start, "environment.json", key) for key in ("cpu", "cores", "devices"))
-        return Device(cpu=cpu, cores=cores, devices=tuple(devices))
-
-    @property
-    def wall_seconds(self) -> float:
-        """Training time: the clock in speed.jsonl begins anew with each start; the last readings are added up."""
-        total = last = 0.0
-        for line in read_lines(self.directory / "speed.jsonl"):
-            if "seconds_to_first_step" in line:  # the first line of a start
-                total, last = total + last, line["seconds_to_first_step"]
-            last = line.get("seconds", last)
-        return total + last or self._key(self._result, "speed.jsonl and the result", "wall_seconds")
-
-    def refuse_unfinished(self) -> None:
-        """A directory where another run's weights were scored has no step of its own."""
-        wanted = self._key(self._key(self.config, "config.json", "train"), "train of config.json", "steps")
-        if self._last_step is not None and self._last_step < wanted:
-            raise InputError(
-                f"{self.directory}: the run stands at step {self._last_step} of {wanted}; start its command again"
-            )
-
-    def refuse_outdated(self) -> None:
-        """A score stays in its file when the run is given more steps; older results do not say when they were made."""
-        last = self._last_step
-        then = self._result.get("trained_steps", last)
-        if last is not None and then != last:
-            raise InputError(
-                f"{self.directory}: {self.split} was scored when the run stood at step {then}, and it stands at {last} "
-                f"now; run its command again with --config.mode=evaluate --config.evaluation.split={self.split}"
-            )
-
-    @property
-    def _last_step(self) -> int | None:
-        lines = read_lines(self.directory / "metrics.jsonl")
-        return max((line["step"] for line in lines if "step" in line), default=None)
-
-    def _find_result(self) -> dict[str, Any]:
-        for name in (f"result_{self.split}.json", "result.json"):
-            if (self.directory / name).exists():
-                result = self._read(name)
-                if result.get("split") == self.split:
-                    return result
-        lines = [line for line in read_lines(self.directory / "metrics.jsonl") if line.get("split") == self.split]
-        if not lines:
-            raise InputError(
-                f"{self.directory}: holds no score of the {self.split} split; run its command again with "
-                f"--config.mode=evaluate --config.evaluation.split={self.split}"
-            )
-        return lines[-1]
-
-    def _read(self, name: str) -> Any:
-        path = self.directory / name
-        try:
-            return read_json(path)
-        except FileNotFoundError as error:
-            raise InputError(f"{path}: no such file; {self.directory} should be the work directory of a run") from error
-
-    def _key(self, holder: dict[str, Any], where: str, key: str) -> Any:
-        if key not in holder:
-            raise InputError(f"{self.directory}: {where} has no {key!r}; it has {', '.join(sorted(holder))}")
-        return holder[key]
-
-
-def _refuse_difference(first: _Run, other: _Run) -> None:
+def _refuse_difference(first: FinishedRun, other: FinishedRun) -> None:
     if other.seed == first.seed:
         raise InputError(
             f"{first.directory} and {other.directory} have the same seed {first.seed}; give one for each seed"
@@ -243,11 +106,8 @@ def _refuse_difference(first: _Run, other: _Run) -> None:
 
 
 def _without_seed(place: str, seed: int) -> str:
-    return re.sub(rf"(?<!\d){seed}(?!\d)", "{seed}", place)
-
-
-def _is_free(key: str) -> bool:
-    return any(key == free or key.startswith(f"{free}.") for free in FREE)
+    """The last number that is the seed, made a blank: those before it may be a study's or a stage's."""
+    return re.sub(rf"(?<!\d){seed}(?!\d)(?!.*(?<!\d){seed}(?!\d))", "{seed}", place)
 
 
 def _digest(config: dict[str, Any]) -> str:
@@ -288,8 +148,10 @@ def main(arguments: list[str] | None = None, *, studies: Path = STUDIES) -> int:
             notes=given.notes,
         )
         print(write_record(record, studies))
-    except InputError as error:
-        print(error, file=sys.stderr)
+    except (InputError, OSError) as error:
+        if (told := told_in_one_sentence(error)) is None:
+            raise
+        print(told, file=sys.stderr)
         return 2
     return 0
 

@@ -63,12 +63,13 @@ def measured_again(
         raise InputError(
             "its command starts from another run's weights (init_from); only what starts from nothing is run"
         )
-    words = _without_ours(words)
+    words, scoring = _without_ours(words), _without_ours(_joined(shlex.split(record.scored_by)[2:]))
     for seed in seeds or recorded:
         with tempfile.TemporaryDirectory() as directory:
-            each = [sys.executable, "train.py", *words, f"--config.workdir={directory}/run", f"--config.seed={seed}"]
-            _run(each, root)
-            _run([*each, "--config.mode=evaluate", f"--config.evaluation.split={record.split}"], root)
+            place = [f"--config.workdir={directory}/run", f"--config.seed={seed}"]
+            _run([sys.executable, "train.py", *words, *place], root)
+            place += ["--config.mode=evaluate", f"--config.evaluation.split={record.split}"]
+            _run([sys.executable, "train.py", *(scoring if record.scored_by else words), *place], root)
             result = json.loads((Path(directory) / "run" / f"result_{record.split}.json").read_text(encoding="utf-8"))
         if record.metric not in result:
             raise InputError(f"the result has no {record.metric!r}; it has {', '.join(sorted(result))}")

@@ -50,8 +50,10 @@ class Record:
     """`values` are the scores on `split`, one for each of `seeds`; `deviation` is their sample deviation (n - 1).
 
     `recipe` is the config file with its argument; `config_sha256` is of the resolved config without the keys that
-    differ between seeds (see collect.py). `commit` holds several, with blanks between, if the seeds ran at several;
-    "+changes" after one says that files differed from it. `wall_seconds` is the training time of all seeds.
+    differ between seeds (see collect.py), as the scores were made. `commit` holds several, with blanks between, if the
+    seeds ran at several; "+changes" after one says that files differed from it. `wall_seconds` is the training time of
+    all seeds. `scored_by` is the command by which the first seed's scores were made once it was trained; empty where
+    they are training's own, or where that command was not kept.
     """
 
     study: str
@@ -72,6 +74,7 @@ class Record:
     versions: dict[str, str]
     device: Device
     wall_seconds: float
+    scored_by: str = ""
     notes: str = ""
     published: Published | None = None
 

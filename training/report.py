@@ -21,7 +21,7 @@ from training.goodput import goodput
 from training.journal import draw_loss
 from training.restore import stored_scores, stored_steps
 from training.run import Run
-from training.run_directory import write_result
+from training.run_directory import how_scored, write_result
 from whole_files import write_json, write_text
 
 
@@ -84,6 +84,7 @@ def evaluation(run: Run, params: dict[str, jax.Array], *, split: str) -> None:
     scores = Evaluation(run, graded=True)(params, split)
     newest = stored_steps(run.given.directory / "checkpoints")[:1]  # none of a published model
     made = {"step": run.given.step, "trained_steps": newest[0] if newest else run.given.step}
+    made["scored"] = how_scored(run.directory, run.config.to_dict())
     path = _record(run, split, made | scores, baseline)
     print(f"{split} split, checkpoint {run.given.step} of {run.given.directory}")
     _print_scores(scores, baseline)

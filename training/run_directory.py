@@ -192,6 +192,18 @@ def write_environment(directory: Path) -> None:
     write_json(path, starts)
 
 
+def how_scored(directory: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """The command of this process, its code, and the keys whose values are not those that the run was trained with."""
+    commit, dirty = checkout()
+    trained, now = (flatten(json.loads(json.dumps(each))) for each in (read_config(directory), config))
+    return {
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "commit": commit,
+        "dirty": dirty,
+        "config": {key: value for key, value in now.items() if trained.get(key) != value},
+    }
+
+
 def write_result(directory: Path, result: dict[str, Any]) -> Path:
     """result.json of a train run or an evaluation."""
     path = directory / f"result_{result['split']}.json"

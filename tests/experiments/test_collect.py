@@ -3,7 +3,8 @@ from work_directories import COMMIT, change, finished_run, write_lines
 
 from configs.defaults import get_config
 from errors import InputError
-from experiments.collect import FREE, collect, main
+from experiments.collect import collect, main
+from experiments.finished_run import FREE
 from experiments.record import Baseline, Device, read_records
 from training.run_directory import FREE_TO_CHANGE, flatten
 
@@ -70,7 +71,7 @@ def test_a_key_that_is_newer_than_a_run_was_at_its_default(runs):
 def test_each_seed_may_start_from_the_run_of_its_own_seed(runs):
     one_start = collect(runs, **ASKED).config_sha256
     for seed, directory in zip((1, 0), runs, strict=True):
-        change(directory / "config.json", init_from=f"runs/read-10/seed={seed}")
+        change(directory / "config.json", init_from=f"runs/read1-0/points/seed={seed}")
     assert collect(runs, **ASKED).config_sha256 != one_start
     for directory in runs:  # or all of them from one, whose seed is that of one of theirs
         change(directory / "config.json", init_from="runs/read-10/seed=0")
@@ -122,6 +123,35 @@ def test_a_score_from_before_the_run_was_given_more_steps_is_refused(runs):
     assert collect(runs, **ASKED).seeds == (0, 1)
     change(runs[0] / "result_test.json", trained_steps=50)
     with pytest.raises(InputError, match=r"test was scored when the run stood at step 50, and it stands at 100 now"):
+        collect(runs, **ASKED)
+
+
+def test_a_record_is_of_the_command_that_scored_it_too(runs):
+    before = collect(runs, **ASKED)
+    assert before.scored_by == ""
+    for directory in runs:
+        changed = {"evaluation.batches": 5, "evaluation.split": "test", "mode": "evaluate"}
+        command = ["train.py", "--config=configs/reviews.py", "--config.evaluation.batches=5"]
+        scored = {"command": command, "commit": "c" * 40, "dirty": False, "config": changed}
+        change(directory / "result_test.json", scored=scored)
+    record = collect(runs, **ASKED)
+    assert record.scored_by == "python train.py --config=configs/reviews.py --config.evaluation.batches=5"
+    assert record.commit == f"{before.commit} {'c' * 40}"
+    assert record.config_sha256 != before.config_sha256
+    change(runs[0] / "result_test.json", scored=scored | {"config": changed | {"evaluation.batches": 6}})
+    with pytest.raises(InputError, match=r"differ in evaluation\.batches"):
+        collect(runs, **ASKED)
+
+
+def test_the_scores_of_a_last_step_are_refused_where_another_is_the_best(runs, monkeypatch):
+    for directory in runs:
+        (directory / "checkpoints").mkdir()
+        change(directory / "config.json", checkpoint={"best": "accuracy"})
+    scores = {50: {"accuracy": 0.7}, 100: {"accuracy": 0.75}}
+    monkeypatch.setattr("experiments.finished_run.stored_scores", lambda place: scores)
+    assert collect(runs, **ASKED).seeds == (0, 1)
+    scores[50]["accuracy"] = 0.8
+    with pytest.raises(InputError, match="the scores of test are of step 100, and the best checkpoint is of step 50"):
         collect(runs, **ASKED)
 
 

@@ -46,6 +46,14 @@ def test_the_recorded_command_gives_the_recorded_scores_again(root):
     assert [each.seed for each in measured_again(made(), seeds=(1,), root=root)] == [1]
 
 
+def test_scores_are_made_again_by_the_command_that_made_them(root):
+    (root / "train.py").write_text(PROGRAM.replace("0.8 +", "(0.8 if given['model'] == 'longformer' else 0.7) +"))
+    scored = f"{made().command} --config.mode=evaluate --config.model=other --config.evaluation.split=validation"
+    assert [each.found for each in measured_again(made(), root=root)] == [0.8, 0.9]
+    found = [each.found for each in measured_again(made(scored_by=scored), root=root)]
+    assert found == pytest.approx([0.7, 0.8])
+
+
 def test_a_command_may_have_been_given_in_any_form_that_train_reads(root):
     command = "python train.py -config=configs/reviews.py --config.model x --config.workdir runs/x -config.seed=7"
     assert [each.holds for each in measured_again(replace(made(), command=command), root=root)] == [True, True]
