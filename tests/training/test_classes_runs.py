@@ -103,6 +103,8 @@ def test_a_threshold_is_applied_where_the_finished_model_is_asked(colours, run):
     assert result["thresholded_out_of_scope_recall"] >= result["out_of_scope_recall"]
     assert 0 <= result["threshold"] <= 1
     assert result["baseline"]["thresholded_in_scope_accuracy"] == result["baseline"]["in_scope_accuracy"]
+    changed = {"mode": "evaluate", "evaluation.split": "test", "evaluation.outside_threshold": True}
+    assert result["scored"]["config"] == changed  # of what the run was trained with
 
 
 def test_a_person_is_told_the_class_of_a_text_and_the_likeliest_others(colours, talk):
