@@ -40,6 +40,8 @@ def main() -> None:
 
 def run(given: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Raises InputError without the harness, a model, or a task of the name."""
+    if given.output and not given.output.resolve().parent.is_dir():
+        raise InputError(f"--output={given.output}: there is no directory {given.output.parent}; make it first")
     try:
         from harness.language_model import LanguageModel, evaluated, known_tasks, told
     except ImportError as error:

@@ -7,7 +7,7 @@ text stands for an empty one, and text goes on up to the first of the strings at
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +41,28 @@ class LanguageModel(TemplateLM):
 
     def __init__(self, loaded: Loaded, *, batch_size: int = 16, max_new_tokens: int = 256):
         super().__init__()
+        if batch_size < 1:
+            raise InputError(f"batch_size={batch_size} must be at least 1")
         self.model, self.tokenizer, self.max_length = loaded.model, loaded.tokenizer, loaded.length
+        self.first_is_global = loaded.first_is_global
         self.batch_size, self.max_gen_toks = batch_size, max_new_tokens
         graph, self._parameters = nnx.split(loaded.model)
-        self._score = jax.jit(lambda parameters, *row: _scores(nnx.merge(graph, parameters), *row))
+        of = partial(_scores, first_is_global=loaded.first_is_global)
+        self._score = jax.jit(lambda parameters, *row: of(nnx.merge(graph, parameters), *row))
         self._decoders: dict[Settings, Decoder] = {}
 
     @cached_property
     def _writer(self) -> nnx.Module:
-        """Laid out once for all settings."""
+        """Laid out once for all settings.
+
+        Raises:
+          InputError: it was trained with a global first token, which no cache keeps.
+        """
+        if self.first_is_global:
+            raise InputError(
+                "a Longformer of data.global_tokens=first keeps no global token while it writes: leave out the tasks "
+                "that write, or ask a model of data.global_tokens=none"
+            )
         return self.model.for_steps()
 
     @property
@@ -164,9 +177,15 @@ def _width(tokens: int) -> int:
 
 
 def _scores(
-    model: nnx.Module, ids: Int[Array, "B S"], labels: Int[Array, "B S"], counted: Float[Array, "B S"]
+    model: nnx.Module,
+    ids: Int[Array, "B S"],
+    labels: Int[Array, "B S"],
+    counted: Float[Array, "B S"],
+    *,
+    first_is_global: bool,
 ) -> tuple[Float[Array, "B"], Bool[Array, "B"]]:
-    logits = model(ids).logits
+    seen = {"global_attention_mask": jnp.zeros_like(ids).at[:, 0].set(1)} if first_is_global else {}
+    logits = model(ids, **seen).logits
     chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), labels[..., None], axis=-1)[..., 0]
     return (chosen * counted).sum(1), ((logits.argmax(-1) == labels) | (counted == 0)).all(1)
 

@@ -13,16 +13,17 @@ from models.build import builder, net_sizes
 from skeleton import Skeleton
 from training.mesh import ONE_DEVICE, make_mesh
 from training.restore import restore_best
-from training.run_directory import has_checkpoint, read_config
+from training.run_directory import as_tuples, has_checkpoint, read_config
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """`length`: tokens of the longest row that the model was trained for."""
+    """`length`: tokens of the longest row that the model was trained for; its first may be global (a Longformer's)."""
 
     model: nnx.Module
     tokenizer: Tokenizer
     length: int
+    first_is_global: bool = False
 
 
 def load(directory: str | Path) -> Loaded:
@@ -44,11 +45,12 @@ def load(directory: str | Path) -> Loaded:
         raise InputError(f"{directory} is a run of task={config['task']}; the harness asks for one of causal_lm")
     if not has_checkpoint(directory):
         raise InputError(f"{directory} has no checkpoint; train it first")
-    values = {name: tuple(v) if isinstance(v, list) else v for name, v in config["model"].items()}
+    values = {name: as_tuples(value) for name, value in config["model"].items()}
     tokenizer = Tokenizer.load(directory / "tokenizer")
     kind, net = MODELS[values["name"]]
     sizes = net_sizes(values | {"vocab_size": values["vocab_size"] or tokenizer.vocab_size}, kind)
     skeleton = Skeleton(builder(sizes, net, HEADS["causal_lm"]))
     how = {"best": config["checkpoint"]["best"], "verify": True}
     params, _ = restore_best(directory / "checkpoints", make_mesh(ONE_DEVICE), **how)
-    return Loaded(skeleton.join(params), tokenizer, config["data"]["length"])
+    first_is_global = values["name"] == "longformer" and config["data"]["global_tokens"] == "first"
+    return Loaded(skeleton.join(params), tokenizer, config["data"]["length"], first_is_global)

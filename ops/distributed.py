@@ -21,7 +21,7 @@ from ops import global_tokens, sliding_window
 from ops.attention import attention_rows
 from ops.global_tokens import GlobalTokens
 from ops.masks import token_groups
-from ops.window import Window, windows_of_heads
+from ops.window import Window, as_window, windows_of_heads
 
 EXAMPLES, ROWS, SPREAD = P(BATCH), P(BATCH, TOKENS), P(BATCH, TOKENS, HEADS)
 FEW = P(BATCH, None, HEADS)  # rows of global tokens, on every device of a row
@@ -74,6 +74,8 @@ def sliding_window_attention(
     """Raises InputError for tokens or heads that the mesh does not divide, or windows unlike where heads are apart."""
     B, S, H, _ = qkv[0].shape
     _refuse_uneven(S, H, window)
+    if len(kinds := windows_of_heads(window, H)) == 1:  # one number, whatever heads a device has
+        window = Window(kinds[0].width, kinds[0].dilation, as_window(window).causal)
     groups = token_groups((B, S)) if groups is None else groups
     dropout = {"rows": attention_rows(B, H, S), "dropout_key": dropout_key}
 

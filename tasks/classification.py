@@ -153,8 +153,11 @@ class Classification(WholeTexts):
 
 
 def _confidence(probabilities: np.ndarray, outside: int) -> np.ndarray:
-    """The probability of each answer; 0 where it already is `outside`, which no threshold changes."""
-    return np.where(probabilities.argmax(-1) == outside, 0.0, probabilities.max(-1))
+    """The probability of each answer; 0 where it already is `outside`, which no threshold changes.
+
+    float64, as the threshold is: in float32 one that lies between two neighbours would be one of them.
+    """
+    return np.where(probabilities.argmax(-1) == outside, 0.0, probabilities.max(-1).astype(np.float64))
 
 
 def _answered(probabilities: np.ndarray, outside: int, threshold: float) -> np.ndarray:

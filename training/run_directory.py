@@ -192,6 +192,11 @@ def write_environment(directory: Path) -> None:
     write_json(path, starts)
 
 
+def as_tuples(value: Any) -> Any:
+    """What JSON made a list, at any depth, is a tuple again, as it was in the config."""
+    return tuple(map(as_tuples, value)) if isinstance(value, list) else value
+
+
 def how_scored(directory: Path, config: dict[str, Any]) -> dict[str, Any]:
     """The command of this process, its code, and the keys whose values are not those that the run was trained with."""
     commit, dirty = checkout()

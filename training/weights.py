@@ -16,7 +16,7 @@ from skeleton import Skeleton, parameters, with_global_maps
 from tasks.task import Task
 from training.mesh import replicated
 from training.restore import restore_best, stored_steps
-from training.run_directory import has_checkpoint, read_config
+from training.run_directory import as_tuples, has_checkpoint, read_config
 from training.state import transfer
 
 log = logging.getLogger(__name__)
@@ -159,7 +159,7 @@ def take_sizes(config: Any, published: Published) -> None:
     there = published.sizes(directory) if published.holds(directory) else read_config(directory)["model"]
     keys = ("vocab_size", *SIZES, *sum(OF_POSITIONS.values(), ()), *ALONE, *SEEN)
     taken = {key: there[key] for key in keys if key in there}
-    config.model.update({key: tuple(value) if isinstance(value, list) else value for key, value in taken.items()})
+    config.model.update({key: as_tuples(value) for key, value in taken.items()})
 
 
 def starting_source(config: Any, published: Published) -> Source | PublishedSource | None:

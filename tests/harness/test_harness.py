@@ -184,3 +184,55 @@ def test_what_cannot_be_scored_is_told_in_one_sentence(name, message, exported, 
     given.batch_size, given.output = 4, None
     with pytest.raises(InputError, match=message):
         run(given)
+
+
+def a_causal_longformer(tokenizer):
+    from flax import nnx
+
+    from models import CausalLM
+    from models.config import LongformerConfig
+    from models.longformer import Longformer
+
+    sizes = {"width": 16, "depth": 2, "heads": 2, "mlp_width": 32, "max_positions": 64, "windows": (2,)}
+    cfg = LongformerConfig(vocab_size=tokenizer.vocab_size, causal=True, dropout_rate=0.0, **sizes)
+    return CausalLM(Longformer(cfg, rngs=nnx.Rngs(0)), rngs=nnx.Rngs(0))
+
+
+def test_a_net_that_learned_with_a_global_first_token_is_scored_with_it_and_does_not_write(exported):
+    import jax
+    import jax.numpy as jnp
+    from lm_eval.api.instance import Instance
+
+    from harness.language_model import LanguageModel
+    from harness.loaded import Loaded
+
+    tokenizer = Tokenizer.load(exported)
+    model = a_causal_longformer(tokenizer)
+    ids = tokenizer.encode(" ".join(WORDS)).tolist()
+    asked = [(None, ids[:-1], ids[-1:])]
+    with_it, without = (LanguageModel(Loaded(model, tokenizer, 64, first), batch_size=1) for first in (True, False))
+    row = jnp.asarray([ids[:-1]])
+    logits = model(row, global_attention_mask=jnp.zeros_like(row).at[:, 0].set(1)).logits
+    wanted = float(jax.nn.log_softmax(logits[0, -1])[ids[-1]])
+    assert with_it._loglikelihood_tokens(asked)[0][0] == pytest.approx(wanted, abs=1e-5)
+    assert abs(without._loglikelihood_tokens(asked)[0][0] - wanted) > 1e-4
+    ask = ("the", {"until": [], "max_gen_toks": 4})
+    with pytest.raises(InputError, match="keeps no global token while it writes"):
+        with_it.generate_until([Instance("generate_until", {}, ask, 0)])
+
+
+def test_a_batch_of_nothing_is_refused(exported):
+    from harness.language_model import LanguageModel
+    from harness.loaded import load
+
+    with pytest.raises(InputError, match="batch_size=0 must be at least 1"):
+        LanguageModel(load(exported), batch_size=0)
+
+
+def test_a_place_for_the_scores_that_is_none_is_told_first(exported, tasks, tmp_path, monkeypatch):
+    from harness.__main__ import main
+
+    argv = ["harness", str(exported), "--tasks=choices", f"--include={tasks}", f"--output={tmp_path}/none/scores.json"]
+    monkeypatch.setattr(sys, "argv", argv)
+    with pytest.raises(SystemExit, match="there is no directory"):
+        main()

@@ -12,6 +12,7 @@ import pytest
 
 import mesh_axes
 from errors import InputError
+from ops import sliding_window
 from ops.distributed import sliding_window_attention
 from ops.window import Window
 
@@ -60,3 +61,18 @@ def test_what_the_mesh_cannot_share_out_is_refused(sizes, window, told):
     mesh = jax.sharding.AbstractMesh(sizes, mesh_axes.ALL, axis_types=(jax.sharding.AxisType.Auto,) * 4)
     with jax.sharding.use_abstract_mesh(mesh), pytest.raises(InputError, match=told):
         sliding_window_attention(q, q, q, window=window)
+
+
+def test_windows_of_each_head_that_are_alike_are_one_number_wherever_the_heads_are(monkeypatch):
+    seen = []
+    whole = sliding_window.sliding_window_attention
+
+    def watched(*qkv, window, **how):
+        seen.append(window)
+        return whole(*qkv, window=window, **how)
+
+    monkeypatch.setattr(sliding_window, "sliding_window_attention", watched)
+    q = jnp.ones((1, 8, 2, 4))
+    sliding_window_attention(q, q, q, window=Window((2, 2), dilation=(2, 2), causal=True))
+    sliding_window_attention(q, q, q, window=Window((2, 3)))
+    assert seen == [Window(2, 2, causal=True), Window((2, 3))]

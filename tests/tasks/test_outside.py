@@ -8,8 +8,9 @@ from flax import nnx
 
 from data.tokenizer import Tokenizer
 from errors import InputError
+from metrics.outside import best_threshold
 from models.outputs import ClassifierOutput
-from tasks.classification import Classification
+from tasks.classification import Classification, _answered, _confidence
 from tests.tasks.files import config_of, write_lines
 
 CLASSES = ("a", "b", "oos")
@@ -103,3 +104,12 @@ def test_totals_of_batches_add_up_to_the_scores_of_the_split(place):
 def test_a_threshold_without_a_class_to_answer_is_refused(place):
     with pytest.raises(InputError, match=r"evaluation.outside_threshold answers data.outside, which is empty"):
         task_of(place, **{"data.outside": "", "evaluation.outside_threshold": True})
+
+
+@pytest.mark.parametrize("surest", [0.99, 1.0, np.nextafter(np.float32(0.9), np.float32(1))])
+def test_a_threshold_gives_up_what_it_was_chosen_to_give_up(surest):
+    told = np.array([[0.9, 0.1, 0.0], [surest, 0.0, 0.0]], np.float32)
+    for outside, kept in (([True, True], 0), ([True, False], 1)):  # the surest too, or the other alone
+        at, given_up = _confidence(told, 2), np.array(outside)
+        threshold = best_threshold(at, ~given_up, given_up)
+        assert (_answered(told, 2, threshold) != 2).sum() == kept

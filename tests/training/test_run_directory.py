@@ -9,7 +9,7 @@ from configs.defaults import get_config
 from errors import InputError
 from tasks import class_names, task
 from training.goodput import goodput
-from training.run_directory import claim, read_config, write_environment, write_steps
+from training.run_directory import as_tuples, claim, read_config, write_environment, write_steps
 from training.weights import starting_source
 
 
@@ -81,3 +81,9 @@ def test_damaged_names_of_classes_are_not_taken_for_none(tmp_path):
     (tmp_path / task.CLASSES).write_text('["a", "b"')
     with pytest.raises(InputError, match=r"classes.json: is not valid JSON"):
         class_names.classes_there(tmp_path)
+
+
+def test_what_json_made_a_list_is_a_tuple_again_at_any_depth():
+    windows = ((32, 32, 64, 64), 128)  # a layer's heads, and a layer
+    assert as_tuples(json.loads(json.dumps(windows))) == windows
+    assert as_tuples("none") == "none"
