@@ -1,14 +1,14 @@
-"""Measures the steps that prices are fitted to, and those that are withheld, and writes results/points_rounds.json.
+"""Measures the steps that prices are fitted to, and those that are withheld, and writes results/points.json.
 
-    python -m experiments.costs                       all; some fifteen minutes, on a machine that does nothing else
+    python -m experiments.costs                       all; some 25 minutes, on a machine that does nothing else
     python -m experiments.costs --rounds=3            each shape thrice, all of them in turn, and the median counts
     python -m experiments.costs --fit=8 --withheld=2  fewer shapes of each net
 
-Stopped, it goes on by the same command. Afterwards `python -m experiments.ledger --write` writes the page's tables.
+Stopped, it goes on by the same command; with more than some sixty shapes LLVM may stop it, where Linux allows a process
+no more pieces of memory (vm.max_map_count). Afterwards `python -m experiments.ledger --write` writes the page's tables.
 """
 
 import argparse
-import itertools
 import json
 import random
 import statistics
@@ -22,33 +22,26 @@ from experiments.costs.measure import MODELS, Shape, drawn, measured, published
 from experiments.costs.page import points_table, shape_of
 from whole_files import write_json
 
-OUT = machine.ROOT / "experiments" / "costs" / "results" / "points_rounds.json"
+OUT = machine.ROOT / "experiments" / "costs" / "results" / "points.json"
 PACKAGES = ("jax", "jaxlib", "flax")
 PUBLISHED_LENGTHS = (512, 1024)  # tokens
+WITHHELD_SEED = 4  # another for each measurement: terms were settled with the errors of those before in sight
 LEAST = 4  # shapes of each net: one more than the terms of its memory, since each is left out once
 
 
 def planned(fit: int, withheld: int) -> list[tuple[Shape, bool]]:
-    """Each shape, and whether it is withheld from the fit: the last ones drawn, the published size, three new draws.
-
-    A new draw is made when terms have been settled, which the errors of those before had a part in.
-    """
-    found = []
-    for model in MODELS:
-        shapes = drawn(model, fit + withheld, seed=0)
-        found += [(shape, index >= fit) for index, shape in enumerate(shapes)]
-        found += [(published(model, length), True) for length in PUBLISHED_LENGTHS]
-    for seed, model in itertools.product((1, 2, 3), MODELS):
-        found += [(shape, True) for shape in drawn(model, withheld, seed=seed)]
-    return found
+    """Each shape, and whether it is withheld from the fit: those of another draw, and the published size."""
+    fitted = [(shape, False) for model in MODELS for shape in drawn(model, fit, seed=0)]
+    known = {shape for shape, _ in fitted}
+    others = (shape for model in MODELS for shape in drawn(model, withheld, seed=WITHHELD_SEED))
+    fitted += [(shape, True) for shape in others if shape not in known]
+    return fitted + [(published(model, length), True) for model in MODELS for length in PUBLISHED_LENGTHS]
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--fit", type=int, default=14, help="shapes of each net that prices are fitted to")
-    parser.add_argument(
-        "--withheld", type=int, default=4, help="further shapes of each net, four times, and the published ones"
-    )
+    parser.add_argument("--fit", type=int, default=22, help="shapes of each net that prices are fitted to")
+    parser.add_argument("--withheld", type=int, default=4, help="further shapes of each net, beside the published ones")
     parser.add_argument("--rounds", type=int, default=1, help="times that each shape is measured")
     parser.add_argument("--out", type=Path, default=OUT)
     given = parser.parse_args(arguments)
@@ -81,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _as_fast(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """With the seconds of each: the median of its rounds, as long as they took where the machine was fastest."""
+    """With the seconds of each: the median of its rounds, told as if the machine had been as fast as it ever was."""
     fastest = min(each["beside"] for point in points for each in point["rounds"])
     at_best = ([each["seconds"] * fastest / each["beside"] for each in point["rounds"]] for point in points)
     return [point | {"seconds": statistics.median(each)} for point, each in zip(points, at_best, strict=True)]

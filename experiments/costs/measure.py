@@ -2,9 +2,11 @@
 
 import dataclasses
 import functools
+import itertools
 import random
+import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +16,7 @@ import jax.numpy as jnp
 from configs.sizes import SIZES
 from data.masking import predictions_per_row
 from experiments.costs.terms import terms
-from experiments.sizes.measure import MASKED, Built, batch_of_one, build, model_config, timed
+from experiments.sizes.measure import MASKED, Built, batch_of_one, build, model_config
 from models.config import TransformerConfig
 from models.cost import step_flops
 
@@ -26,6 +28,8 @@ ROWS = (1, 2, 4, 8)
 WINDOWS = (32, 64, 128)  # tokens, one-sided
 VOCABULARIES = (1024, 8192, 32_768)  # entries
 HEAD = 64
+ENOUGH, LEAST_STEPS, MOST_STEPS = 6.0, 4, 21  # seconds of steps after which no further one is taken; steps
+SHARE = 0.25  # of a step's seconds that the program beside it takes at least
 LARGEST, SMALLEST = 4e11, 1e10  # operations of a step: some seconds of a laptop's core, and enough to be timed
 
 
@@ -96,16 +100,33 @@ def published(model: str, length: int) -> Shape:
 
 
 def measured(shape: Shape) -> dict[str, Any]:
-    """The shape, its parameters, what the compiled step holds at once in bytes, and the least of a few steps' seconds.
+    """The shape, its parameters, what the compiled step holds at once in bytes, and the mean seconds of a few steps.
 
-    The least, since others who use the machine can only add to it; `beside`: seconds of a program that is always the
-    same, just before and after, which tell how fast the machine was.
+    `beside`: mean seconds of a program that is always the same, run between the steps, for a quarter of their time or
+    longer, which tells how fast the machine was meanwhile: one that is shared changes within seconds.
     """
     built = _built(shape)
-    before = _beside()
-    seconds = min(timed(built))
+    seconds, beside = _in_turn(built)
     cost = {"parameters": built.parameters, "bytes": built.peak_bytes, "seconds": seconds}
-    return dataclasses.asdict(shape) | cost | {"beside": (before + _beside()) / 2}
+    return dataclasses.asdict(shape) | cost | {"beside": beside}
+
+
+def _in_turn(built: Built) -> tuple[float, float]:
+    program, arrays = _program()
+    state, steps, others = built.start(), [], []
+    while len(steps) < LEAST_STEPS or (sum(steps[1:]) < ENOUGH and len(steps) < MOST_STEPS):  # the first is a warm-up
+        state, seconds = _clocked(built.step, state, built.batch)  # the state is donated
+        steps.append(seconds)
+        others.append([])
+        while sum(others[-1]) < SHARE * seconds:
+            others[-1].append(_clocked(program, *arrays)[1])
+    return statistics.mean(steps[1:]), statistics.mean(itertools.chain(*others[1:]))
+
+
+def _clocked(function: Callable[..., Any], *inputs: Any) -> tuple[Any, float]:
+    began = time.perf_counter()
+    out = jax.block_until_ready(function(*inputs))
+    return out, time.perf_counter() - began
 
 
 @functools.cache  # further rounds of a shape take no compiling
@@ -127,13 +148,3 @@ def _program() -> tuple[Any, tuple[jax.Array, ...]]:
 
     arrays = jnp.ones((512, 768)), jnp.ones((768, 3072)) / 3072, jnp.ones(2**26)
     return jax.jit(run).lower(*arrays).compile(), arrays
-
-
-def _beside() -> float:
-    program, arrays = _program()
-    seconds = []
-    for _ in range(2):
-        began = time.perf_counter()
-        jax.block_until_ready(program(*arrays))
-        seconds.append(time.perf_counter() - began)
-    return min(seconds)

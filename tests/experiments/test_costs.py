@@ -80,11 +80,13 @@ def test_too_few_shapes_are_refused_before_any_is_measured(options, tmp_path, ca
 
 
 def test_rounds_meet_all_shapes_in_other_orders_and_go_on_where_they_stopped(tmp_path, monkeypatch, capsys):
+    shapes = [shape for shape, _ in planned(8, 2)]
+    lost = len(shapes) + 8  # in the second round
     turns, slow, machine = [], 3.0, 3.0  # all of it from a machine that is three times as slow
 
     def measure(shape):
         turns.append(shape)
-        if len(turns) == 44:  # in the second round
+        if len(turns) == lost:
             raise KeyboardInterrupt
         return made(shape, withheld=False, slower=slow) | {"beside": machine * 0.4}
 
@@ -96,8 +98,7 @@ def test_rounds_meet_all_shapes_in_other_orders_and_go_on_where_they_stopped(tmp
         main(command)
     slow, machine = 1.5, 1.0
     assert main(command) == 0
-    del turns[43]  # the one that was lost
-    shapes = [shape for shape, _ in planned(8, 2)]
+    del turns[lost - 1]
     first, second = turns[: len(shapes)], turns[len(shapes) :]
     assert set(first) == set(second) == set(shapes)
     assert len({tuple(first), tuple(second), tuple(shapes)}) == 3  # orders
@@ -114,6 +115,12 @@ def test_rounds_meet_all_shapes_in_other_orders_and_go_on_where_they_stopped(tmp
     assert "the same program beside it 50% longer than its fastest (median), 50% at most" in page
     assert main(command) == 0
     assert len(turns) == 2 * len(shapes)  # nothing was left to measure
+
+
+def test_no_shape_is_both_fitted_to_and_withheld():
+    shapes = planned(22, 4)
+    assert len({shape for shape, _ in shapes}) == len(shapes) >= 2 * 22 + 2 * 3 + 4
+    assert [shape for shape, out in shapes if not out] == [s for model in MODELS for s in drawn(model, 22, seed=0)]
 
 
 @pytest.mark.parametrize("shape", [*drawn("transformer", 4, seed=2), published("transformer", 1024)])
@@ -159,7 +166,7 @@ def test_the_page_tells_prices_and_how_far_off_each_withheld_step_is():
 
 
 def test_a_measured_step_holds_its_state_and_takes_time(monkeypatch):
-    monkeypatch.setattr("experiments.sizes.measure.ENOUGH", 0.0)
+    monkeypatch.setattr("experiments.costs.measure.ENOUGH", 0.0)
     shape = Shape("longformer", width=64, depth=1, length=64, rows=2, window=8, vocabulary=64)
     point = measured(shape)
     assert point["bytes"] > 3 * 4 * point["parameters"]  # parameters and Adam's two moments, float32
@@ -167,7 +174,7 @@ def test_a_measured_step_holds_its_state_and_takes_time(monkeypatch):
 
 
 def test_a_step_holds_the_state_and_the_gradients_and_no_copy_of_either(monkeypatch):
-    monkeypatch.setattr("experiments.sizes.measure.ENOUGH", 0.0)
+    monkeypatch.setattr("experiments.costs.measure.ENOUGH", 0.0)
     point = measured(Shape("transformer", width=128, depth=2, length=16, rows=1, window=0, vocabulary=8192))
     held = point["bytes"] / point["parameters"]
     print(f"{held:.2f} bytes a parameter")
