@@ -21,6 +21,7 @@ from experiments.decoding import page as decoding_page
 from experiments.families import page as families_page
 from experiments.faults import page as faults_page
 from experiments.loading import page as loading_page
+from experiments.long_range import page as long_range_page
 from experiments.machine import ROOT
 from experiments.record import Record, read_records
 from experiments.sizes import page as sizes_page
@@ -103,4 +104,5 @@ RESULTS: dict[str, dict[str, Callable[[Any], str]]] = {
     "loading": loading_page.TABLES,
     "families": families_page.TABLES,
     "decoding": decoding_page.TABLES,
+    "long_range": long_range_page.TABLES,
 }

@@ -12,11 +12,17 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from data.records import Record, read_records
 from errors import InputError
+from experiments import machine
+from experiments.long_range.page import trivial_table
+from whole_files import write_json
+
+OUT = machine.ROOT / "experiments" / "long_range" / "results" / "trivial.json"
 
 
 def told_by(parts: Sequence[Hashable], labels: Sequence[str]) -> dict[Hashable, str]:
@@ -84,20 +90,30 @@ def _counts(record: Record, words: Mapping[str, int]) -> np.ndarray:
     return np.bincount(np.asarray(numbers, np.int64), minlength=len(words))
 
 
-def main() -> int:
+def measured(directory: Path) -> dict[str, Any]:
+    """What needs no net on the data in `directory`, and how many examples that was tried on.
+
+    Raises:
+      InputError: train.jsonl or test.jsonl is missing or malformed.
+    """
+    train, test = (read_records(directory / f"{s}.jsonl", fields=("text", "label")) for s in ("train", "test"))
+    right = trivial_accuracies(train, test)
+    return {"train": len(train), "test": len(test), "right": right, "nats": first_word_loss(train, test)}
+
+
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("directory", type=Path, help="holds train.jsonl and test.jsonl")
-    given = parser.parse_args()
+    parser.add_argument("directories", nargs="+", type=Path, help="each holds train.jsonl and test.jsonl")
+    parser.add_argument("--out", type=Path, default=OUT)
+    given = parser.parse_args(arguments)
+    report = machine.provenance("python -m experiments.long_range.trivial", ("numpy",))
     try:
-        train, test = (
-            read_records(given.directory / f"{s}.jsonl", fields=("text", "label")) for s in ("train", "test")
-        )
+        report["data"] = {directory.name: measured(directory) for directory in given.directories}
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
-    for name, value in trivial_accuracies(train, test).items():
-        print(f"{name}: {value:.1f} % of {len(test)}")
-    print(f"loss by the first word: {first_word_loss(train, test):.3f} nats")
+    write_json(given.out, report)
+    print(trivial_table(report))
     return 0
 
 
