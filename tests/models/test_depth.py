@@ -72,6 +72,7 @@ def test_neighbours_alike_share_a_stack_and_others_stand_alone():
     assert stacks == {WINDOWS[0]: ["0-2"], WINDOWS[1]: ["0-1", "2-2"], WINDOWS[2]: ["0-0", "1-1", "2-2"]}
 
 
+@pytest.mark.slow
 def test_stacks_beyond_the_tenth_layer_run_bottom_first_in_a_merged_net_too():
     """In the alphabet 10-11 comes before 2-9, and so do the parts of a module that is put together again."""
     windows = (1, 1) + (2,) * 8 + (5, 5)

@@ -47,7 +47,12 @@ def logits(model, tokens):
 @pytest.mark.parametrize("make", [causal, generator, tied])
 @pytest.mark.parametrize(
     ("changes", "most"),
-    [({}, 1e-5), ({"scan": True}, 1e-5), ({"biases": False}, 1e-5), ({"dtype": "bfloat16"}, 0.05)],
+    [
+        ({}, 1e-5),
+        ({"scan": True}, 1e-5),
+        ({"biases": False}, 1e-5),
+        pytest.param({"dtype": "bfloat16"}, 0.05, marks=pytest.mark.slow),
+    ],
     ids=["written-out", "scanned", "no-biases", "bfloat16"],
 )
 def test_a_net_laid_out_writes_as_it_did(make, changes, most, many, monkeypatch):

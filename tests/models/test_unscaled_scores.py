@@ -29,8 +29,8 @@ def of_query(path):
     ("name", "changes", "places"),
     [
         ("transformer", {}, ()),
-        ("transformer", {"causal": True}, ()),
-        ("longformer", {}, ()),
+        pytest.param("transformer", {"causal": True}, (), marks=pytest.mark.slow),
+        pytest.param("longformer", {}, (), marks=pytest.mark.slow),
         ("longformer", {}, (0, 7)),
         ("longformer", {"positions": "rotary"}, (0, 7)),
         ("alternating", {"depth": 2, "positions": "rotary"}, ()),

@@ -138,7 +138,9 @@ def test_a_finished_run_is_scored_without_its_training_split(kind, run, request,
     after = json.loads((workdir / "result_test.json").read_text())
     assert "no baseline beside the scores: data.train is empty" in capsys.readouterr().out
     assert after["baseline"] == {}
-    assert {**after, "baseline": 0, "wall_seconds": 0} == pytest.approx({**before, "baseline": 0, "wall_seconds": 0})
+    apart = {"baseline": 0, "wall_seconds": 0, "scored": 0}
+    assert {**after, **apart} == pytest.approx({**before, **apart})
+    assert after["scored"]["config"] == before["scored"]["config"] | {"data.train": ""}
     with pytest.raises(InputError, match=r"gone.jsonl: no such file"):
         run(workdir, *asked, f"data.train={words}/gone.jsonl", recipe="tiny_classifier.py")
     assert "loss" not in capsys.readouterr().out
@@ -180,7 +182,7 @@ HEAD = {"head.output.kernel", "head.output.bias"}
 @pytest.mark.parametrize(
     ("classes", "fresh"),
     [
-        ((), set()),  # the same as are found
+        pytest.param((), set(), marks=pytest.mark.slow),  # the same as are found
         (("BLUE", "Green", "none", "red"), set()),
         (("green", "blue", "none", "red"), HEAD),  # of the same number, and other ones
         (("blue", "green", "none", "red", "violet"), HEAD),

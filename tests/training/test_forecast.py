@@ -58,6 +58,7 @@ def test_a_plan_is_that_of_the_longest_rows_and_says_so(tmp_path, run, capfd):
     assert ", rows of 32 tokens, the longest, compiled in" in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_what_a_run_starts_from_gives_a_plan_its_tokenizer_and_is_looked_at(tmp_path, run):
     first = tmp_path / "first"
     run(first, "tokenizer.vocab_size=270", "train.steps=1", "optimizer.warmup_steps=0", "evaluation.batches=1")

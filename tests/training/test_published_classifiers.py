@@ -14,7 +14,10 @@ MODERN = ("model.name=alternating", "model.positions=rotary", "model.norm=pre", 
 MODERN += ("model.biases=False", "model.activation=geglu", "model.depth=2", "model.windows=(0,4)", "model.pooling=mean")
 
 
-@pytest.fixture(scope="module", params=[("distilbert", DISTIL), ("modernbert", MODERN)], ids=lambda each: each[0])
+FAMILIES = [("distilbert", DISTIL), pytest.param(("modernbert", MODERN), marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module", params=FAMILIES, ids=lambda each: each[0])
 def published(request, tmp_path_factory, run):
     """A trained classifier's work directory, the model that was exported there, and its settings."""
     family, settings = request.param

@@ -98,6 +98,7 @@ def test_accumulation_changes_the_memory_and_not_the_result(tmp_path, run):
     assert abs(one["loss"] - four["loss"]) < 1e-5
 
 
+@pytest.mark.slow
 def test_eight_devices_train_like_one(tmp_path, arguments):
     losses = []
     for devices in (1, 8):

@@ -53,6 +53,7 @@ def test_a_longformer_whose_window_holds_the_row_begins_as_the_transformer_that_
         np.testing.assert_array_equal(value, given[name.replace("_global.", ".")])
 
 
+@pytest.mark.slow
 def test_its_global_projections_learn_apart_and_neither_net_is_taken_for_the_other(short, tmp_path, run):
     run(tmp_path / "run", *LEARNS, f"init_from={short}")
     taken = weights(tmp_path / "run")

@@ -220,7 +220,10 @@ def test_a_language_model_goes_on_with_prompts(corpus, tmp_path, run, capfd, mon
     assert "the line: the prompt has" in told.err
 
 
-@pytest.mark.parametrize(("task", "net"), [("span_corruption", "transformer"), ("denoising", "longformer")])
+@pytest.mark.parametrize(
+    ("task", "net"),
+    [pytest.param("span_corruption", "transformer", marks=pytest.mark.slow), ("denoising", "longformer")],
+)
 def test_pretraining_restores_what_was_spoilt_and_another_task_starts_from_it_with_windows_or_without(
     corpus, pairs, tmp_path, run, task, net, capfd
 ):
