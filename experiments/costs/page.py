@@ -127,6 +127,6 @@ def _off(predicted: float, found: float) -> str:
 
 
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
-    "points_rounds": points_table,
+    "points": points_table,
     "recipes": recipes_table,
 }

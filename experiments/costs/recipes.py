@@ -118,7 +118,7 @@ def main() -> int:
     parser.add_argument("--compile", metavar="TOPOLOGY", default="", help="a TPU slice to compile some steps for")
     parser.add_argument("--out", type=Path, default=RESULTS / "recipes.json")
     given = parser.parse_args()
-    points = json.loads((RESULTS / "points_rounds.json").read_text(encoding="utf-8"))
+    points = json.loads((RESULTS / "points.json").read_text(encoding="utf-8"))
     before = json.loads(given.out.read_text(encoding="utf-8"))["compiled"] if given.out.exists() else {}
     report = machine.provenance("python -m experiments.costs.recipes", PACKAGES)
     report |= {"prices": fitted_prices(points), "recipes": [counted(r) for r in RECIPES], "compiled": before}

@@ -83,7 +83,7 @@ def test_a_causal_band_has_one_side():
 
 
 def test_the_page_uses_the_prices_that_the_measured_steps_give():
-    points, told = (json.loads((recipes.RESULTS / f"{name}.json").read_text()) for name in ("points_rounds", "recipes"))
+    points, told = (json.loads((recipes.RESULTS / f"{name}.json").read_text()) for name in ("points", "recipes"))
     fresh = fitted_prices(points)
     assert told["prices"]["seconds"] == pytest.approx(fresh["seconds"], rel=1e-6)
     for model, moments in fresh["bytes"].items():
