@@ -2,7 +2,8 @@
 
 import difflib
 import errno
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -44,6 +45,17 @@ def told_in_one_sentence(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     return None
+
+
+def told_status(run: Callable[[], int], *, who: str = "") -> int:
+    """The status that `run` returns; or, once its sentence stands on standard error, that of what it was given."""
+    try:
+        return run()
+    except (InputError, OSError) as error:
+        if (sentence := told_in_one_sentence(error)) is None:
+            raise
+        print(f"{who}{sentence}", file=sys.stderr)
+        return status_of(error)
 
 
 def pick(table: Mapping[str, Any], name: str, *, key: str) -> Any:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from errors import InputError, told_in_one_sentence
+from errors import InputError, told_status
 from experiments.finished_run import FinishedRun
 from experiments.record import STUDIES, Baseline, Published, Record, write_record
 from tabulated import mean_and_deviation
@@ -133,26 +133,24 @@ def main(arguments: list[str] | None = None, *, studies: Path = STUDIES) -> int:
     parser.add_argument("--source", default="", help="where --published stands")
     parser.add_argument("--notes", default="")
     given = parser.parse_args(arguments)
-    try:
-        if (given.published is None) != (not given.source):
-            raise InputError("--published and --source go together: a score without its source cannot be checked")
-        published = None if given.published is None else Published(value=given.published, source=given.source)
-        record = collect(
-            given.workdirs,
-            study=given.study,
-            name=given.name,
-            metric=given.metric,
-            split=given.split,
-            baseline=_given_baseline(given.baseline) if given.baseline else None,
-            published=published,
-            notes=given.notes,
-        )
-        print(write_record(record, studies))
-    except (InputError, OSError) as error:
-        if (told := told_in_one_sentence(error)) is None:
-            raise
-        print(told, file=sys.stderr)
-        return 2
+    return told_status(lambda: _recorded(given, studies))
+
+
+def _recorded(given: argparse.Namespace, studies: Path) -> int:
+    if (given.published is None) != (not given.source):
+        raise InputError("--published and --source go together: a score without its source cannot be checked")
+    published = None if given.published is None else Published(value=given.published, source=given.source)
+    record = collect(
+        given.workdirs,
+        study=given.study,
+        name=given.name,
+        metric=given.metric,
+        split=given.split,
+        baseline=_given_baseline(given.baseline) if given.baseline else None,
+        published=published,
+        notes=given.notes,
+    )
+    print(write_record(record, studies))
     return 0
 
 

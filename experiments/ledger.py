@@ -2,7 +2,8 @@
 
 python -m experiments.ledger           the table of all records
 python -m experiments.ledger --write   makes the marked tables of all pages anew
-python -m experiments.ledger --check   exits with 1 and names the pages that differ from their records
+python -m experiments.ledger --check   exits with 1 and names the pages that differ from their records, and numbers in
+                                       their prose that are in none
 python -m experiments.ledger --recheck=quickstart/short.validation.loss [--seeds=0,1] [--tolerance=0.01]
                                        measures that record again; exits with 1 if a seed's score has drifted
 """
@@ -11,9 +12,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from errors import InputError, told_in_one_sentence
+from errors import InputError, told_status
 from experiments.machine import ROOT
 from experiments.pages import page_files, regenerated
+from experiments.quoted import quoting_pages, undeclared
 from experiments.recheck import find, measured_again
 from experiments.record import read_records
 from experiments.table import records_table
@@ -60,24 +62,23 @@ def main(arguments: list[str] | None = None, *, root: Path = ROOT) -> int:
     )
     parser.add_argument("--tolerance", type=float, default=0.01, help="of --recheck: relative (default: 0.01)")
     given = parser.parse_args(arguments)
-    try:
-        if given.recheck:
-            return recheck(given.recheck, seeds=given.seeds, tolerance=given.tolerance, root=root)
-        if given.write:
-            for page in write_pages(root):
-                print(f"{page.relative_to(root)} written")
-            return 0
-        if given.check:
-            stale = stale_pages(root)
-            for page in stale:
-                print(f"{page.relative_to(root)} differs from its records; run python -m experiments.ledger --write")
-            return 1 if stale else 0
+    return told_status(lambda: _done(given, root))
+
+
+def _done(given: argparse.Namespace, root: Path) -> int:
+    if given.recheck:
+        return recheck(given.recheck, seeds=given.seeds, tolerance=given.tolerance, root=root)
+    if given.write:
+        for page in write_pages(root):
+            print(f"{page.relative_to(root)} written")
+    elif given.check:
+        again = "differs from its records; run python -m experiments.ledger --write"
+        wrong = [f"{page.relative_to(root)} {again}" for page in stale_pages(root)]
+        wrong += [sentence for page in quoting_pages(root) for sentence in undeclared(page, root=root)]
+        print(*wrong, sep="\n", end="\n" if wrong else "")
+        return int(bool(wrong))
+    else:
         print(records_table(read_records(root / "experiments")), end="")
-    except (InputError, OSError) as error:
-        if (told := told_in_one_sentence(error)) is None:
-            raise
-        print(told, file=sys.stderr)
-        return 2
     return 0
 
 

@@ -2,13 +2,12 @@
 
 import argparse
 import gzip
-import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from errors import InputError, told_in_one_sentence
+from errors import InputError, told_status
 
 
 def present(source: Path, names: Iterable[str]) -> list[str]:
@@ -43,12 +42,10 @@ def command(
     parser.add_argument("--source", type=Path, required=True, help="directory that holds the downloaded data sets")
     parser.add_argument("--out", type=Path, default=Path("runs/data"), help="directory to write (default: runs/data)")
     given = parser.parse_args(arguments)
-    try:
+
+    def run() -> int:
         for line in prepare(given.source, given.out):
             print(line)
-    except (InputError, OSError) as error:
-        if (told := told_in_one_sentence(error)) is None:
-            raise
-        print(told, file=sys.stderr)
-        return 2
-    return 0
+        return 0
+
+    return told_status(run)

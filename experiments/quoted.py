@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.machine import ROOT
+from experiments.pages import BLOCK, page_files
 
 NUMBER = re.compile(r"(?<![\w.,])(\d+(?:,\d{3})*\.\d+)(?!\d|[.,]\d)(?:\s?(%|[A-Za-z]+))?")
-GENERATED = re.compile(r"^<!-- \w+:.*?^<!-- end -->", re.DOTALL | re.MULTILINE)  # pages.py makes it from the records
 NAMES = r"[Ss]ections?|Python|JAX|transformers|SQuAD|T5"
 NAMED = re.compile(rf"\b(?:{NAMES})\s+\d+(?:\.\d+)+(?:\s(?:and|or|to)\s\d+(?:\.\d+)+)*")
 CODE = re.compile(r"^```.*?^```$|^ {4}.*?$|`[^`\n]*(?:\n[^`\n]+)*`", re.DOTALL | re.MULTILINE)
@@ -38,11 +38,11 @@ SCALES = dict.fromkeys(("s", "times", "nats", "bits"), (1,)) | {
 
 def quoting_pages(root: Path = ROOT) -> list[Path]:
     """The README at the top, and the page of each study."""
-    return [root / "README.md", *sorted((root / "experiments").glob("*/README.md"))]
+    return [page for page in page_files(root) if page.name == "README.md"]
 
 
 def prose(text: str) -> str:
-    return NAMED.sub("", CODE.sub("", GENERATED.sub("", text)))
+    return NAMED.sub("", CODE.sub("", BLOCK.sub("", text)))
 
 
 def numbers(text: str) -> dict[str, tuple[float, ...]]:
@@ -81,9 +81,9 @@ def _recorded(page: Path, root: Path) -> tuple[list[float], list[float]]:
         text = path.read_text(encoding="utf-8")
         for part in text.splitlines() if path.suffix == ".jsonl" else [text]:
             (records if path.parent.name == "records" else raw).extend(_leaves(json.loads(part)))
-    for block in GENERATED.findall(page.read_text(encoding="utf-8")):
-        if not block.startswith("<!-- ledger:"):  # such a table holds what its files do, and hours that nobody quotes
-            records += [float(each.replace(",", "")) for each in numbers(CODE.sub("", block))]
+    for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
+        if block.group(2) != "ledger":  # such a table holds what its files do, and hours that nobody quotes
+            records += [float(each.replace(",", "")) for each in numbers(CODE.sub("", block.group()))]
     return records, raw
 
 

@@ -63,13 +63,14 @@ def measured_again(
         raise InputError(
             "its command starts from another run's weights (init_from); only what starts from nothing is run"
         )
-    words, scoring = _without_ours(words), _without_ours(_joined(shlex.split(record.scored_by)[2:]))
+    words = _without_ours(words)
+    scoring = _without_ours(_joined(shlex.split(record.scored_by or record.command)[2:]))
     for seed in seeds or recorded:
         with tempfile.TemporaryDirectory() as directory:
             place = [f"--config.workdir={directory}/run", f"--config.seed={seed}"]
             _run([sys.executable, "train.py", *words, *place], root)
             place += ["--config.mode=evaluate", f"--config.evaluation.split={record.split}"]
-            _run([sys.executable, "train.py", *(scoring if record.scored_by else words), *place], root)
+            _run([sys.executable, "train.py", *scoring, *place], root)
             result = json.loads((Path(directory) / "run" / f"result_{record.split}.json").read_text(encoding="utf-8"))
         if record.metric not in result:
             raise InputError(f"the result has no {record.metric!r}; it has {', '.join(sorted(result))}")

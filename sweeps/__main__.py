@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from errors import LASTS, InputError, told_in_one_sentence
+from errors import LASTS, InputError, told_status
 from sweeps import jobset, plot, search, slurm, table, tpu_vm
 from sweeps.devices import Share, shares
 from sweeps.running import Runner
@@ -147,6 +147,10 @@ def main(arguments: list[str] | None = None) -> int:
         if name in LAUNCHERS:
             LAUNCHERS[name].add_arguments(each)
     given = parser.parse_args(arguments)
+    return told_status(lambda: _done(given), who="sweeps: ")
+
+
+def _done(given: argparse.Namespace) -> int:
     try:
         sweep = load(given.file)
         if given.command in ("run", *LAUNCHERS):  # a cluster's job of one point does not check all others again
@@ -157,11 +161,6 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # whoever reads has enough, as `head` does; Python would complain once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (InputError, OSError) as error:
-        if (told := told_in_one_sentence(error)) is None:
-            raise
-        print(f"sweeps: {told}", file=sys.stderr)
-        return 2
 
 
 if __name__ == "__main__":

@@ -193,7 +193,7 @@ def _times(value: jax.Array, factor: Factor) -> jax.Array:
 def _clip_by_global_norm(clip: float) -> optax.GradientTransformation:
     """As optax.clip_by_global_norm, from a norm that is known: to find it again XLA would keep 4 bytes a parameter."""
 
-    def update(updates, state, params=None, *, norm, step):
+    def update(updates, state, params=None, *, norm, **_):
         factor = jnp.minimum(1, clip / norm)  # of no gradient at all the norm is 0: the lesser of 1 and infinity
         return jax.tree.map(lambda u: u * factor.astype(u.dtype), updates), state
 
@@ -203,7 +203,7 @@ def _clip_by_global_norm(clip: float) -> optax.GradientTransformation:
 def _scale_by_schedule(schedule: optax.Schedule) -> optax.GradientTransformation:
     scale = optax.scale_by_learning_rate(schedule)
 
-    def update(updates, state, params=None, *, norm, step):
+    def update(updates, state, params=None, *, step, **_):
         return scale.update(updates, state if step is None else state._replace(count=step), params)
 
     return optax.GradientTransformationExtraArgs(scale.init, update)

@@ -54,8 +54,9 @@ def make_train_step(
         def move(old):
             moving, opt_state, ema = old
             gradients = jax.tree.map(lambda g: g * (1 / weight), summed)
-            known = {"norm": gradient_norm, "step": state.step}
-            updates, opt_state = optimizer.update(gradients, opt_state, fixed | moving, **known)
+            updates, opt_state = optimizer.update(
+                gradients, opt_state, fixed | moving, norm=gradient_norm, step=state.step
+            )
             moved = optax.apply_updates(moving, updates)
             ema = {path: _toward(ema[path], moved[path], optimizer.settings.ema) for path in ema}
             return (moved, opt_state, ema), _norms(gradients, updates, layers) if watch.norms else {}

@@ -31,11 +31,10 @@ LEAST = 4  # shapes of each net: one more than the terms of its memory, since ea
 
 def planned(fit: int, withheld: int) -> list[tuple[Shape, bool]]:
     """Each shape, and whether it is withheld from the fit: those of another draw, and the published size."""
-    fitted = [(shape, False) for model in MODELS for shape in drawn(model, fit, seed=0)]
-    known = {shape for shape, _ in fitted}
-    others = (shape for model in MODELS for shape in drawn(model, withheld, seed=WITHHELD_SEED))
-    fitted += [(shape, True) for shape in others if shape not in known]
-    return fitted + [(published(model, length), True) for model in MODELS for length in PUBLISHED_LENGTHS]
+    fitted = [shape for model in MODELS for shape in drawn(model, fit, seed=0)]
+    others = [shape for model in MODELS for shape in drawn(model, withheld, seed=WITHHELD_SEED)]
+    others += [published(model, length) for model in MODELS for length in PUBLISHED_LENGTHS]
+    return [(shape, False) for shape in fitted] + [(shape, True) for shape in others if shape not in fitted]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import random
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from tokenizers import models, pre_tokenizers
 
 from data.tokenizer import Tokenizer
 from data.tokenizer_training import BERT_SPECIALS
-from errors import InputError, told_in_one_sentence
+from errors import told_status
 from experiments.finetuning.prepare import Example, Summary, with_shared, write_splits
 
 SPLITS = ("train", "validation", "test")
@@ -54,12 +53,10 @@ def command(
     for field in dataclasses.fields(settings):
         parser.add_argument(f"--{field.name}", type=int, default=field.default, help=f"default {field.default:,}")
     given = vars(parser.parse_args(arguments))
-    try:
-        directory = given.pop("to")
+    directory = given.pop("to")
+
+    def run() -> int:
         print(*write(settings(**given), directory), sep="\n")
-    except (InputError, OSError) as error:
-        if (told := told_in_one_sentence(error)) is None:
-            raise
-        print(told, file=sys.stderr)
-        return 2
-    return 0
+        return 0
+
+    return told_status(run)

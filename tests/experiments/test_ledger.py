@@ -119,6 +119,11 @@ def test_a_page_quotes_its_records_and_nothing_else(root, capsys):
         "| 0.5 (majority class) | 0.957 (Beltagy et al. 2020, table 7) | 1.00 | 0123456 |"
     ]
     assert main(["--check"], root=root) == 0
+    page = root / "experiments" / "finetuning" / "README.md"
+    page.write_text(f"{text}\n0.86 of all.\n", encoding="utf-8")
+    assert main(["--check"], root=root) == 1
+    assert "0.86 is in no record" in capsys.readouterr().out
+    page.write_text(text, encoding="utf-8")
     write_record(record(values=(0.7, 0.9), mean=0.8, deviation=0.14142135623731), root / "experiments")
     assert main(["--check"], root=root) == 1
     capsys.readouterr()

@@ -54,7 +54,8 @@ def test_each_number_that_a_page_quotes_is_a_record_or_is_declared(quoting):
 
 
 def test_the_pages_are_those_of_the_studies_and_the_one_at_the_top():
-    assert [page.parent for page in quoting_pages()][:2] == [ROOT, ROOT / "experiments" / "answering"]
+    parents = [page.parent for page in quoting_pages()]
+    assert parents[:3] == [ROOT, ROOT / "experiments", ROOT / "experiments" / "answering"]
 
 
 def test_records_shares_units_tables_and_declared_numbers_pass_and_code_and_names_are_not_looked_at(page, tmp_path):
